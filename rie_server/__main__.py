@@ -1,0 +1,4 @@
+"""The ``rie`` command line."""
+
+
+def main() -> None: ...

@@ -1,0 +1,116 @@
+"""One HTTP exchange, without a framework: Request in, Reply or Deferred out.
+
+The hot operations are plain functions over these three and know neither Flask nor the event loop. The worker in
+``http`` calls them directly; ``api/mount.py`` wraps them as Flask views. Thread-safe: a Deferred may be completed from
+any thread.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+JSON = "application/json"
+
+
+class Connection(Protocol):
+    """The transport a request came in on."""
+
+    local_address: tuple[str, int]
+    peer_address: str
+
+    def is_alive(self) -> bool:
+        """False once the peer has closed or reset the connection, even if nobody has read that from the socket yet."""
+
+
+class Request:
+    """``path`` is URL-decoded without the query, which stays raw; header names are lower case."""
+
+    __slots__ = ("body", "connection", "headers", "method", "path", "query")
+
+    def __init__(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, connection: Connection
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.connection = connection
+
+
+class Reply:
+    """``headers`` without Content-Length, Date and Connection, which the server adds."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Deferred:
+    """A reply that comes later.
+
+    The event-loop server calls ``attach`` and goes on; an ordinary WSGI server calls ``wait`` and blocks its thread.
+    """
+
+    __slots__ = ("_connection", "_done", "_lock", "_reply", "_send")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._reply: Reply | None = None
+        self._send: Callable[[Reply], None] | None = None
+        self._done: threading.Event | None = None
+
+    def is_connected(self) -> bool:
+        """Whether the one who waits for this reply still does."""
+        return self._connection.is_alive()
+
+    def complete(self, reply: Reply) -> None:
+        """Delivers the reply; the first call wins, later ones are ignored."""
+        with self._lock:
+            if self._reply is not None:
+                return
+            self._reply = reply
+            send, done = self._send, self._done
+        if send is not None:
+            send(reply)
+        elif done is not None:
+            done.set()
+
+    def attach(self, send: Callable[[Reply], None]) -> None:
+        """``send`` is called once with the reply, at once if it is there, from whichever thread completes."""
+        with self._lock:
+            self._send = send
+            reply = self._reply
+        if reply is not None:
+            send(reply)
+
+    def wait(self, timeout_seconds: float | None = None) -> Reply | None:
+        """Blocks until the reply is there; None after ``timeout_seconds``."""
+        with self._lock:
+            if self._reply is not None:
+                return self._reply
+            self._done = threading.Event()
+        self._done.wait(timeout_seconds)
+        return self._reply
+
+
+HotOperation = Callable[[Request], Reply | Deferred]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotRoute:
+    """A hot operation and where it is mounted: paths that start with ``prefix`` and end with ``suffix``.
+
+    ``listener`` is ``lambda`` or ``runtime``: paths of one listener are 404 on the other.
+    """
+
+    listener: str
+    method: str
+    prefix: str
+    suffix: str
+    operation: HotOperation

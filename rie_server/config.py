@@ -1,0 +1,146 @@
+"""Settings: the only reader of ``os.environ``.
+
+Every setting is an environment variable ``RIE_...`` and a flag of ``rie serve`` with the same name. A wrong value is
+refused at start with one line (ConfigurationError). Immutable.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rie_server.errors import ConfigurationError
+
+EXECUTORS = ("auto", "process", "docker")
+
+
+def _setting(default: Any, read: Callable[[str], Any], doc: str) -> Any:
+    return field(default=default, metadata={"read": read, "doc": doc})
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _number(minimum: int, maximum: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"-?\d+", value) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"a whole number from {minimum} to {maximum}")
+        return int(value)
+
+    return read
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("a number of seconds above 0")
+    return seconds
+
+
+def _matching(pattern: str, words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(words)
+        return value
+
+    return read
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in values:
+            raise ValueError(f"one of {', '.join(values)}")
+        return value
+
+    return read
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def _existing_file(value: str) -> Path:
+    path = _path(value)
+    if not path.is_file():
+        raise ValueError("a file that exists")
+    return path
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the server is told from outside; defaults make ``rie serve`` work on a fresh machine."""
+
+    host: str = _setting("127.0.0.1", _text, "Address of the Lambda API; whoever reaches it can run code.")
+    port: int = _setting(9000, _number(1, 65535), "Port of the Lambda API.")
+    runtime_host: str = _setting(
+        "", _text, "Address of the Runtime API for containers; empty: the Docker bridge's gateway, else 127.0.0.1."
+    )
+    runtime_port: int = _setting(9001, _number(1, 65535), "Port of the Runtime API.")
+    data_dir: Path = _setting(Path(".rie").absolute(), _path, "Functions, code, queue and logs live here.")
+    executor: str = _setting("auto", _one_of(*EXECUTORS), "What runs functions: process, docker or auto.")
+    keepalive_seconds: float = _setting(600.0, _seconds, "How long an idle environment is kept.")
+    max_environments: int = _setting(
+        0, _number(0, 100_000), "Most environments at a time; 0: what the host's memory allows."
+    )
+    region: str = _setting(
+        "us-east-1",
+        _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
+        "Region of unsigned requests; a signed request's own region wins.",
+    )
+    account_id: str = _setting("000000000000", _matching(r"\d{12}", "twelve digits"), "Account of every function.")
+    template: Path | None = _setting(None, _existing_file, "SAM template whose functions are deployed at start.")
+    runtime_image: str = _setting(
+        "rie-server/{runtime}", _text, "Image in which Docker runs zip functions; {runtime} is for example python3.12."
+    )
+    allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
+    cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")
+    drain_seconds: float = _setting(30.0, _seconds, "How long SIGTERM waits for running invocations.")
+    function_variables: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None, **flags: str | None) -> "Settings":
+        """Settings from ``RIE_*`` variables; ``flags`` (by field name) win over them.
+
+        Raises:
+            ConfigurationError: one line that names the setting, the value and what is allowed.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for name, spec in cls.__dataclass_fields__.items():
+            if "read" not in spec.metadata:
+                continue
+            variable = f"RIE_{name.upper()}"
+            flag = flags.get(name)
+            raw, origin = (
+                (flag, f"--{name.replace('_', '-')}") if flag is not None else (environ.get(variable), variable)
+            )
+            if raw is None or raw == "":
+                continue
+            try:
+                values[name] = spec.metadata["read"](raw)
+            except ValueError as wrong:
+                raise ConfigurationError(f"{origin}={raw!r} is not {wrong}.") from None
+        known = {f"RIE_{name.upper()}" for name in cls.__dataclass_fields__} | {"RIE_REQUIRE"}
+        unknown = sorted(name for name in environ if name.startswith("RIE_") and name not in known)
+        if unknown:
+            raise ConfigurationError(f"{unknown[0]} is no setting of this server.")
+        return cls(**values, function_variables=_neighbours(environ))
+
+
+def _neighbours(environ: Mapping[str, str]) -> dict[str, str]:
+    """The AWS endpoints that functions must see too, so that boto3 in a handler talks to the same neighbours."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name == "AWS_ENDPOINT_URL" or name.startswith("AWS_ENDPOINT_URL_")
+    }

@@ -1,0 +1,124 @@
+"""One error tree: raise anywhere, render in one place (``api/lambda_api/rendering.py``).
+
+Every class carries what AWS puts on the wire: the code (``x-amzn-ErrorType``), the HTTP status, whose fault it was
+(``Type``) and under which key the message travels, which differs from code to code. Codes and statuses are those of
+botocore's service model; the message keys were recorded from AWS.
+"""
+
+from typing import ClassVar
+
+
+class RieError(Exception):
+    """Anything this server raises on purpose."""
+
+
+class ConfigurationError(RieError):
+    """The server cannot start with these settings; the text is one line for a person."""
+
+
+class LambdaError(RieError):
+    """An error that a Lambda API caller sees.
+
+    Attributes:
+        code: AWS's name of the error, sent as ``x-amzn-ErrorType``.
+        status: the HTTP status.
+        fault: ``User`` or ``Server``; None where AWS's front end answers without a ``Type``.
+        message_key: ``Message`` or ``message``.
+        members: further members of the body, for example ``Reason``.
+        headers: further response headers, for example ``Retry-After``.
+    """
+
+    code: ClassVar[str] = "ServiceException"
+    status: ClassVar[int] = 500
+    fault: ClassVar[str | None] = "Server"
+    message_key: ClassVar[str] = "Message"
+
+    def __init__(
+        self, message: str, *, members: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.members = members or {}
+        self.headers = headers or {}
+
+
+class ServiceException(LambdaError):
+    """500: the server's own fault."""
+
+
+class InvalidParameterValueException(LambdaError):
+    code, status, fault, message_key = "InvalidParameterValueException", 400, "User", "message"
+
+
+class InvalidRequestContentException(LambdaError):
+    code, status, fault, message_key = "InvalidRequestContentException", 400, "User", "message"
+
+
+class CodeStorageExceededException(LambdaError):
+    code, status, fault, message_key = "CodeStorageExceededException", 400, "User", "message"
+
+
+class ResourceNotFoundException(LambdaError):
+    code, status, fault = "ResourceNotFoundException", 404, "User"
+
+
+class ResourceConflictException(LambdaError):
+    code, status, fault, message_key = "ResourceConflictException", 409, "User", "message"
+
+
+class PreconditionFailedException(LambdaError):
+    code, status, fault, message_key = "PreconditionFailedException", 412, "User", "message"
+
+
+class RequestTooLargeException(LambdaError):
+    code, status, fault, message_key = "RequestTooLargeException", 413, "User", "message"
+
+
+class UnsupportedMediaTypeException(LambdaError):
+    code, status, fault, message_key = "UnsupportedMediaTypeException", 415, "User", "message"
+
+
+class TooManyRequestsException(LambdaError):
+    """429 with its ``Reason`` and ``Retry-After``."""
+
+    code, status, fault, message_key = "TooManyRequestsException", 429, "User", "message"
+
+    def __init__(self, reason: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(
+            "Rate Exceeded.", members={"Reason": reason}, headers={"Retry-After": str(retry_after_seconds)}
+        )
+
+
+class InvalidRuntimeException(LambdaError):
+    code, status, fault = "InvalidRuntimeException", 502, "Server"
+
+
+# The errors of AWS's front end come without a Type.
+
+
+class ValidationException(LambdaError):
+    code, status, fault, message_key = "ValidationException", 400, None, "message"
+
+
+class SerializationException(LambdaError):
+    code, status, fault = "SerializationException", 400, None
+
+
+class AccessDeniedException(LambdaError):
+    code, status, fault = "AccessDeniedException", 403, None
+
+
+class RequestEntityTooLargeException(LambdaError):
+    code, status, fault, message_key = "RequestEntityTooLargeException", 413, None, "message"
+
+
+class UnknownOperationException(LambdaError):
+    """404: no operation of the Lambda API has this path and method."""
+
+    code, status, fault = "UnknownOperationException", 404, None
+
+
+class NotImplementedException(LambdaError):
+    """501: an operation of the Lambda API that this server does not carry out."""
+
+    code, status, fault = "NotImplementedException", 501, "Server"

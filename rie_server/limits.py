@@ -1,0 +1,42 @@
+"""AWS quotas and defaults, in one place (Lambda Developer Guide, "Lambda quotas"; botocore's service model).
+
+Pure data. Sizes are bytes unless the name says otherwise.
+"""
+
+from typing import Final
+
+# Payloads
+SYNC_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
+ASYNC_PAYLOAD_BYTES: Final = 1024 * 1024
+RESPONSE_PAYLOAD_BYTES: Final = SYNC_PAYLOAD_BYTES + 100
+CLIENT_CONTEXT_BYTES: Final = 3583
+LOG_TAIL_BYTES: Final = 4096
+
+# Control plane
+CREATE_REQUEST_BYTES: Final = 70_167_211
+ZIP_BYTES: Final = 52_428_800
+UNZIPPED_BYTES: Final = 262_144_000
+ENVIRONMENT_BYTES: Final = 4096
+FUNCTION_NAME_CHARACTERS: Final = 64
+LAYERS: Final = 5
+TAGS: Final = 50
+CODE_STORAGE_BYTES: Final = 80_530_636_800
+LIST_FUNCTIONS_PAGE: Final = 50
+
+# Functions
+TIMEOUT_SECONDS_DEFAULT: Final = 3
+TIMEOUT_SECONDS_MAXIMUM: Final = 900
+MEMORY_MB_DEFAULT: Final = 128
+MEMORY_MB_MAXIMUM: Final = 10_240
+EPHEMERAL_STORAGE_MB_DEFAULT: Final = 512
+EPHEMERAL_STORAGE_MB_MAXIMUM: Final = 10_240
+
+# Execution environments
+INIT_TIMEOUT_SECONDS: Final = 10.0
+MEMORY_MB_PER_VCPU: Final = 1769
+ENVIRONMENT_PROCESSES: Final = 1024
+ENVIRONMENT_FILE_DESCRIPTORS: Final = 1024
+
+# Concurrency
+ACCOUNT_CONCURRENCY: Final = 1000
+UNRESERVED_CONCURRENCY_MINIMUM: Final = 100

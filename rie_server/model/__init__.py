@@ -1,0 +1,1 @@
+"""Plain frozen data and pure rules. Nothing here does I/O, starts a thread or knows HTTP."""

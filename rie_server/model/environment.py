@@ -1,0 +1,87 @@
+"""Execution environments: what one is started with, how it ends, and which moves its runtime may make.
+
+Pure. The table of moves follows AWS's Runtime API: ``Started -> Ready -> Running -> InvocationResponse |
+InvocationErrorResponse -> Ready``; whatever is not in it is denied.
+"""
+
+import signal as signals
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rie_server.model.function import FunctionVersion
+
+
+class RuntimeState(StrEnum):
+    """Where the runtime of one environment stands; the values are the names AWS puts in its error messages."""
+
+    STARTED = "Started"
+    INIT_ERROR = "InitError"
+    READY = "Ready"
+    RUNNING = "Running"
+    INVOCATION_RESPONSE = "InvocationResponse"
+    INVOCATION_ERROR_RESPONSE = "InvocationErrorResponse"
+    RESPONSE_SENT = "RuntimeResponseSentState"
+    STOPPED = "Stopped"
+
+
+LEGAL_MOVES: Mapping[RuntimeState, frozenset[RuntimeState]] = {
+    RuntimeState.STARTED: frozenset({RuntimeState.READY, RuntimeState.INIT_ERROR, RuntimeState.STOPPED}),
+    RuntimeState.INIT_ERROR: frozenset({RuntimeState.STOPPED}),
+    RuntimeState.READY: frozenset({RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.STOPPED}),
+    RuntimeState.RUNNING: frozenset(
+        {RuntimeState.INVOCATION_RESPONSE, RuntimeState.INVOCATION_ERROR_RESPONSE, RuntimeState.STOPPED}
+    ),
+    RuntimeState.INVOCATION_RESPONSE: frozenset({RuntimeState.RESPONSE_SENT, RuntimeState.STOPPED}),
+    RuntimeState.INVOCATION_ERROR_RESPONSE: frozenset({RuntimeState.RESPONSE_SENT, RuntimeState.STOPPED}),
+    RuntimeState.RESPONSE_SENT: frozenset({RuntimeState.READY, RuntimeState.STOPPED}),
+    RuntimeState.STOPPED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSpec:
+    """Everything an executor needs to start one environment.
+
+    Attributes:
+        environment_id: unguessable, 32 hex digits; also the last part of the log stream's name.
+        variables: the complete environment of the runtime process as AWS sets it, without ``AWS_LAMBDA_RUNTIME_API``,
+            which only the executor knows, and without anything of the server's own.
+    """
+
+    environment_id: str
+    function: FunctionVersion
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentExit:
+    """How the first process of an environment ended. Exactly one of ``status`` and ``signal`` is set."""
+
+    status: int | None = None
+    signal: int | None = None
+    out_of_memory: bool = False
+
+    def describe(self) -> str:
+        """AWS's words: ``exit status 1``, ``signal: killed``; empty for a clean exit."""
+        if self.signal is not None:
+            return f"signal: {_SIGNAL_WORDS.get(self.signal, str(self.signal))}"
+        return f"exit status {self.status}" if self.status else ""
+
+
+# Go's words for signals, as AWS prints them.
+_SIGNAL_WORDS: Mapping[int, str] = {
+    signals.SIGHUP: "hangup",
+    signals.SIGINT: "interrupt",
+    signals.SIGQUIT: "quit",
+    signals.SIGILL: "illegal instruction",
+    signals.SIGTRAP: "trace/breakpoint trap",
+    signals.SIGABRT: "aborted",
+    signals.SIGBUS: "bus error",
+    signals.SIGFPE: "floating point exception",
+    signals.SIGKILL: "killed",
+    signals.SIGSEGV: "segmentation fault",
+    signals.SIGPIPE: "broken pipe",
+    signals.SIGALRM: "alarm clock",
+    signals.SIGTERM: "terminated",
+}

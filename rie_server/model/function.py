@@ -1,0 +1,58 @@
+"""A function as the engine needs it to run: one version, with its code and limits resolved.
+
+Pure data. The control plane's own record of a function (everything the API stores and echoes) is
+``registry``'s business; this is what comes out of it for an invocation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rie_server.model.arn import FunctionArn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """Overrides of a container image's own settings (CreateFunction ``ImageConfig``); None keeps the image's."""
+
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionVersion:
+    """One runnable version of a function.
+
+    Attributes:
+        arn: unqualified ARN of the function.
+        version: ``$LATEST`` or a number.
+        deployment_id: changes with every update of code or configuration. An environment that was started for another
+            deployment is stale and serves nobody any more.
+        runtime: ``python3.12``, ``provided.al2023``, ...; None for images.
+        variables: the function's own ``Environment.Variables``.
+        code_directory: the unpacked zip, read-only; None for images.
+        image_uri: None for zip packages.
+        log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
+    """
+
+    arn: FunctionArn
+    version: str
+    deployment_id: str
+    runtime: str | None
+    handler: str | None
+    timeout_seconds: int
+    memory_size_mb: int
+    ephemeral_storage_mb: int
+    architecture: str
+    variables: Mapping[str, str]
+    code_directory: Path | None
+    image_uri: str | None
+    image_config: ImageConfig
+    log_group: str
+    role: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Identity of the pool that serves this version: ARN and version."""
+        return str(self.arn), self.version

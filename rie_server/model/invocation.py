@@ -1,0 +1,58 @@
+"""What goes into an invocation and what comes out of it.
+
+Pure data: frozen, shared freely between threads.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rie_server.model.arn import FunctionArn
+
+
+class InvocationType(StrEnum):
+    """``X-Amz-Invocation-Type``."""
+
+    REQUEST_RESPONSE = "RequestResponse"
+    EVENT = "Event"
+    DRY_RUN = "DryRun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeRequest:
+    """One request to run a function once.
+
+    Attributes:
+        function: as the caller asked, with the qualifier that was given.
+        payload: the event, as bytes of JSON.
+        request_id: a UUID; all attempts of an asynchronous event share it.
+        want_log_tail: ``X-Amz-Log-Type: Tail``.
+        client_context: decoded JSON text of ``X-Amz-Client-Context``.
+        cognito_identity: JSON text for ``Lambda-Runtime-Cognito-Identity``.
+        trace_header: ``X-Amzn-Trace-Id`` as it came; None lets the front controller make one.
+    """
+
+    function: FunctionArn
+    payload: bytes
+    request_id: str
+    want_log_tail: bool = False
+    client_context: str | None = None
+    cognito_identity: str | None = None
+    trace_header: str | None = None
+    tenant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeResult:
+    """What a function answered, or the platform in its stead.
+
+    Attributes:
+        payload: the runtime's bytes, untouched; for platform errors AWS's JSON.
+        function_error: ``Unhandled`` where ``X-Amz-Function-Error`` is due, else None.
+        executed_version: ``$LATEST`` or a number.
+        log_tail: the last 4 KB of the invocation's log when it was asked for.
+    """
+
+    payload: bytes
+    function_error: str | None
+    executed_version: str
+    log_tail: bytes | None = None

@@ -1,0 +1,286 @@
+"""Every Protocol, on one page: where stages and adapters meet.
+
+A stage (``invoke``, ``events``, ``registry``, ``telemetry``) holds ports, never another stage; an adapter
+(``executors``, ``stores``) fills one; ``wiring`` alone knows which.
+
+Unless a port says otherwise its methods may be called from any thread.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rie_server.errors import RieError
+from rie_server.model.arn import FunctionArn
+from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
+from rie_server.model.function import FunctionVersion
+from rie_server.model.invocation import InvokeRequest, InvokeResult
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+class Timer(Protocol):
+    def cancel(self) -> None:
+        """The callback does not start any more; harmless when it has run."""
+
+
+class Clock(Protocol):
+    """The only way to read the time or to wait."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back; only differences mean something."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Runs ``callback`` on the clock's own thread. It must not block."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+# --- running functions ------------------------------------------------------------------------------------------------
+
+
+class Invoker(Protocol):
+    """The one way to run a function."""
+
+    def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
+        """Runs a function once and calls ``on_result`` exactly once, from any thread; returns at once.
+
+        Raises:
+            LambdaError: the invocation was refused before it began: ResourceNotFoundException,
+                ResourceConflictException (Pending), TooManyRequestsException.
+
+        ``on_result`` also receives invocations that were accepted and then could not be placed; see
+        ``InvokeResult.function_error``.
+        """
+
+
+class FunctionCatalog(Protocol):
+    """What the engine asks of the control plane."""
+
+    def resolve(self, function: FunctionArn) -> FunctionVersion:
+        """The version that ``function`` (with its qualifier, or $LATEST) means now.
+
+        Raises:
+            ResourceNotFoundException: ``Function not found: ARN``.
+            ResourceConflictException: the function is Pending or Failed.
+        """
+
+
+class EnvironmentStartError(RieError):
+    """An environment could not be started.
+
+    Attributes:
+        error_type: AWS's name, for example ``Runtime.InvalidEntrypoint``.
+    """
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class EnvironmentObserver(Protocol):
+    """Told by an executor what happens in an environment. Called from the executor's threads; must not block."""
+
+    def on_output(self, line: bytes) -> None:
+        """One line of stdout or stderr, without its newline; at most 256 KB (longer ones arrive in pieces)."""
+
+    def on_exit(self, exit_: EnvironmentExit) -> None:
+        """The runtime process has ended by itself or was killed. Exactly once, after its last ``on_output``."""
+
+
+class RunningEnvironment(Protocol):
+    def flush_output(self) -> None:
+        """Delivers to ``on_output`` what has been written so far. Cheap: called at the end of every invocation."""
+
+    def peak_memory_mb(self) -> int:
+        """Highest resident memory since start, in MB, rounded up; 0 when it cannot be known."""
+
+    def stop(self, *, grace_seconds: float = 0.0) -> None:
+        """Ends every process of the environment and frees what it held (addresses, folders, containers).
+
+        Returns at once when ``grace_seconds`` is 0 (SIGKILL); otherwise sends SIGTERM first. Idempotent.
+        """
+
+
+class Executor(Protocol):
+    """Starts execution environments. One contract suite (``tests/contract/test_executors.py``) over all of them."""
+
+    name: str
+
+    def start(self, spec: EnvironmentSpec, observer: EnvironmentObserver) -> RunningEnvironment:
+        """Starts the runtime; may block (called from a worker thread). The runtime finds the Runtime API at an address
+        by which ``RuntimeEndpoints`` knows it.
+
+        Raises:
+            EnvironmentStartError: bad entry point, missing image, full disk, ...
+        """
+
+    def supports(self, function: FunctionVersion) -> str | None:
+        """None when this executor can run ``function``, otherwise the reason in words for a person."""
+
+    def remove_orphans(self) -> int:
+        """Ends whatever an earlier, crashed server with the same data folder left; returns how many."""
+
+    def close(self) -> None:
+        """Stops every environment that still runs and joins the executor's threads."""
+
+
+class ImagePreparer(Protocol):
+    """The part of an executor that can make a container image ready before the first invocation."""
+
+    def prepare_image(self, image_uri: str) -> str:
+        """Pulls the image unless it is there; returns its digest (``sha256:...``).
+
+        Raises:
+            EnvironmentStartError: no such image, no access, no engine.
+        """
+
+
+class RuntimeEndpoints(Protocol):
+    """How environments reach the Runtime API and are told apart (``api/runtime_api/identity.py``)."""
+
+    def open_address(self, environment_id: str) -> str:
+        """A loopback ``host:port`` of this environment's own that listens until ``close``."""
+
+    def register_host(self, environment_id: str, host_name: str, source_address: str | None) -> str:
+        """``host:port`` for a container that will call by ``host_name``. Calls from elsewhere than
+        ``source_address`` (once known) are refused; register again to set it.
+        """
+
+    def close(self, environment_id: str) -> None:
+        """Forgets the environment and closes its listener. Idempotent."""
+
+
+# --- logs and measurements --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationReport:
+    """The figures of a REPORT line; durations in milliseconds.
+
+    Attributes:
+        init_duration_ms: set on a cold start only.
+        status: None for success, else ``timeout`` or ``error``.
+        error_type: with ``status == "error"``, for example ``Runtime.ExitError``.
+    """
+
+    request_id: str
+    duration_ms: float
+    init_duration_ms: float | None
+    max_memory_used_mb: int
+    status: str | None = None
+    error_type: str | None = None
+
+
+class EnvironmentLog(Protocol):
+    """The log stream of one environment: output is attributed to the invocation that runs."""
+
+    def init_started(self) -> None: ...
+
+    def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None: ...
+
+    def started(self, request_id: str) -> None: ...
+
+    def output(self, line: bytes) -> None: ...
+
+    def finished(self, report: InvocationReport) -> bytes:
+        """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``)."""
+
+    def close(self) -> None: ...
+
+
+class LogFactory(Protocol):
+    def open(self, function: FunctionVersion, environment_id: str) -> EnvironmentLog: ...
+
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+
+
+class FunctionStore(Protocol):
+    """Durable control-plane records, one JSON document per key (an unqualified function ARN)."""
+
+    def load(self) -> Mapping[str, Mapping[str, Any]]:
+        """All documents by key; called once, at start."""
+
+    def save(self, key: str, document: Mapping[str, Any]) -> None:
+        """Inserts or replaces; returns after the commit is durable."""
+
+    def delete(self, key: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCode:
+    """A zip in the code store. ``sha256`` is base64, as ``CodeSha256``; sizes in bytes."""
+
+    sha256: str
+    size_bytes: int
+    unzipped_bytes: int
+
+
+class CodeStore(Protocol):
+    """Function code by content: the same zip is kept once."""
+
+    def put(self, zip_bytes: bytes) -> StoredCode:
+        """Checks and stores a zip, and unpacks it.
+
+        Raises:
+            InvalidParameterValueException: not a zip, unsafe names (zip slip), or larger than 250 MB unpacked.
+        """
+
+    def directory(self, sha256: str) -> Path:
+        """The unpacked code, world-readable; unpacked again if it was lost."""
+
+    def read_zip(self, sha256: str) -> bytes: ...
+
+    def delete_unreferenced(self, referenced: Sequence[str]) -> None:
+        """Removes every zip that is not among ``referenced``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedEvent:
+    """An asynchronous event as it lies in the durable queue."""
+
+    request: InvokeRequest
+    enqueued_at: float
+
+
+class EventStore(Protocol):
+    """The durable queue behind ``InvocationType=Event``."""
+
+    def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
+        """Queues an event and returns at once; ``on_durable`` is called after the commit (or with what went wrong),
+        from the store's thread.
+        """
+
+    def claim(self, owner: str, limit: int) -> Sequence[QueuedEvent]:
+        """Takes up to ``limit`` unclaimed events, oldest first, for ``owner``."""
+
+    def release_other_owners(self, live_owners: Sequence[str]) -> int:
+        """Makes the claims of owners that are gone claimable again; returns how many."""
+
+    def remove(self, request_id: str) -> None: ...
+
+    def __iter__(self) -> Iterator[QueuedEvent]:
+        """All events, claimed or not, oldest first."""
+
+
+class EventQueue(Protocol):
+    """Where the front door puts asynchronous events."""
+
+    def submit(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
+        """Returns at once; ``on_durable`` is called when the event cannot be lost any more."""
+
+
+class ObjectStorage(Protocol):
+    """S3, for function code."""
+
+    def get(self, bucket: str, key: str, version: str | None, *, region: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            InvalidParameterValueException: AWS's words for NoSuchKey, NoSuchBucket, AccessDenied.
+        """
