@@ -1,0 +1,64 @@
+"""One request to a running server, with nothing but the standard library, so that ``rie invoke`` starts at once.
+
+Proxies of the machine are not asked: the server is next door.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from email.message import Message
+
+from rie_server.config import Settings
+from rie_server.errors import RieError
+from rie_server.limits import TIMEOUT_SECONDS_MAXIMUM
+
+ANSWER_SECONDS = TIMEOUT_SECONDS_MAXIMUM + 60
+"""A function may take its whole timeout, after a cold start."""
+
+
+class RequestFailedError(RieError):
+    """The server refused the request, or there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    headers: Message
+    body: bytes
+
+
+def server_url(settings: Settings) -> str:
+    """Where the server of these settings is reached from this machine."""
+    host = "127.0.0.1" if settings.host in ("", "0.0.0.0") else settings.host  # noqa: S104 - compares, binds nothing
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def send(method: str, url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+    """The answer of a successful request.
+
+    Raises:
+        RequestFailedError: one line: AWS's code and message, or how to start a server.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise RequestFailedError(f"{url} is no http:// or https:// address.")
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)  # noqa: S310 - checked above
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=ANSWER_SECONDS) as response:
+            return Answer(headers=response.headers, body=response.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            raise RequestFailedError(_refusal(refused.code, refused.headers, refused.read())) from None
+    except OSError as unreachable:
+        reason = getattr(unreachable, "reason", unreachable)
+        raise RequestFailedError(f"No server answers at {request.host} ({reason}); start one: rie serve") from None
+
+
+def _refusal(status: int, headers: Message, body: bytes) -> str:
+    code = headers.get("x-amzn-ErrorType", f"HTTP {status}")
+    try:
+        document = json.loads(body)
+        message = document.get("Message") or document.get("message") or ""
+    except (ValueError, AttributeError):
+        message = body.decode(errors="replace").strip()
+    return f"{code}: {message}" if message else code
