@@ -122,3 +122,19 @@ class NotImplementedException(LambdaError):
     """501: an operation of the Lambda API that this server does not carry out."""
 
     code, status, fault = "NotImplementedException", 501, "Server"
+
+
+class RuntimeApiError(RieError):
+    """An answer of the Runtime API that a runtime did not hope for.
+
+    Attributes:
+        status: HTTP status.
+        error_type: AWS's name, for example ``InvalidRequestID``.
+        message: AWS's text.
+    """
+
+    def __init__(self, status: int, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_type = error_type
+        self.message = message

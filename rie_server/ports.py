@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rie_server.errors import RieError
+from rie_server.limits import ZIP_BYTES
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion
@@ -183,12 +184,12 @@ class EnvironmentLog(Protocol):
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None: ...
 
-    def started(self, request_id: str) -> None: ...
+    def started(self, request_id: str, *, want_tail: bool) -> None: ...
 
     def output(self, line: bytes) -> None: ...
 
     def finished(self, report: InvocationReport) -> bytes:
-        """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``)."""
+        """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``) if wanted."""
 
     def close(self) -> None: ...
 
@@ -224,11 +225,16 @@ class StoredCode:
 class CodeStore(Protocol):
     """Function code by content: the same zip is kept once."""
 
-    def put(self, zip_bytes: bytes) -> StoredCode:
+    def put(self, zip_bytes: bytes, *, zip_limit_bytes: int = ZIP_BYTES) -> StoredCode:
         """Checks and stores a zip, and unpacks it.
 
+        Args:
+            zip_limit_bytes: AWS's limit is for zips in a request; one from S3 may be as large as it unpacks to.
+
         Raises:
+            RequestEntityTooLargeException: larger than ``zip_limit_bytes``.
             InvalidParameterValueException: not a zip, unsafe names (zip slip), or larger than 250 MB unpacked.
+            ServiceException: it cannot be stored, for example because the disk is full.
         """
 
     def directory(self, sha256: str) -> Path:
@@ -237,32 +243,52 @@ class CodeStore(Protocol):
     def read_zip(self, sha256: str) -> bytes: ...
 
     def delete_unreferenced(self, referenced: Sequence[str]) -> None:
-        """Removes every zip that is not among ``referenced``."""
+        """Removes every zip that is not among ``referenced``. The caller sees to it that no code is being put whose
+        record is still to be saved.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedEvent:
-    """An asynchronous event as it lies in the durable queue."""
+    """An asynchronous event as it lies in the durable queue.
+
+    Attributes:
+        attempts: runs that have ended in a function error.
+        refusals: how often it was put off because the function could not be run.
+    """
 
     request: InvokeRequest
     enqueued_at: float
+    attempts: int = 0
+    refusals: int = 0
 
 
 class EventStore(Protocol):
-    """The durable queue behind ``InvocationType=Event``."""
+    """The durable queue behind ``InvocationType=Event``.
+
+    ``add``, ``postpone`` and ``remove`` return at once; ``on_durable`` is called after the commit (or with what went
+    wrong), once, from the store's thread, and must not block. Whoever calls another method afterwards sees their effect.
+    """
 
     def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
-        """Queues an event and returns at once; ``on_durable`` is called after the commit (or with what went wrong),
-        from the store's thread.
-        """
+        """Queues an event, due at once."""
 
-    def claim(self, owner: str, limit: int) -> Sequence[QueuedEvent]:
-        """Takes up to ``limit`` unclaimed events, oldest first, for ``owner``."""
+    def claim(self, owner: str, limit: int, *, now: float) -> Sequence[QueuedEvent]:
+        """Takes up to ``limit`` unclaimed events that are due at ``now``, oldest first, for ``owner``."""
 
-    def release_other_owners(self, live_owners: Sequence[str]) -> int:
+    def next_due_at(self) -> float | None:
+        """When the first unclaimed event is due, in seconds since the epoch; None when there is none."""
+
+    def postpone(self, request_id: str, due_at: float, on_durable: Callable[[Exception | None], None]) -> None:
+        """Gives a claimed event back, to be claimed from ``due_at`` on, and counts the refusal."""
+
+    def remove(self, request_id: str, on_durable: Callable[[Exception | None], None]) -> None: ...
+
+    def claim_owners(self) -> Sequence[str]:
+        """Everyone who holds a claim."""
+
+    def release(self, owners: Sequence[str]) -> int:
         """Makes the claims of owners that are gone claimable again; returns how many."""
-
-    def remove(self, request_id: str) -> None: ...
 
     def __iter__(self) -> Iterator[QueuedEvent]:
         """All events, claimed or not, oldest first."""

@@ -1,7 +1,7 @@
 """Execution environments: what one is started with, how it ends, and which moves its runtime may make.
 
-Pure. The table of moves follows AWS's Runtime API: ``Started -> Ready -> Running -> InvocationResponse |
-InvocationErrorResponse -> Ready``; whatever is not in it is denied.
+Pure. The table of moves follows AWS's Runtime API: Started, then Ready, Running and RuntimeResponseSentState in turn;
+whatever is not in it is denied.
 """
 
 import signal as signals
@@ -19,23 +19,30 @@ class RuntimeState(StrEnum):
     INIT_ERROR = "InitError"
     READY = "Ready"
     RUNNING = "Running"
-    INVOCATION_RESPONSE = "InvocationResponse"
-    INVOCATION_ERROR_RESPONSE = "InvocationErrorResponse"
     RESPONSE_SENT = "RuntimeResponseSentState"
     STOPPED = "Stopped"
 
 
-LEGAL_MOVES: Mapping[RuntimeState, frozenset[RuntimeState]] = {
-    RuntimeState.STARTED: frozenset({RuntimeState.READY, RuntimeState.INIT_ERROR, RuntimeState.STOPPED}),
-    RuntimeState.INIT_ERROR: frozenset({RuntimeState.STOPPED}),
-    RuntimeState.READY: frozenset({RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.STOPPED}),
-    RuntimeState.RUNNING: frozenset(
-        {RuntimeState.INVOCATION_RESPONSE, RuntimeState.INVOCATION_ERROR_RESPONSE, RuntimeState.STOPPED}
-    ),
-    RuntimeState.INVOCATION_RESPONSE: frozenset({RuntimeState.RESPONSE_SENT, RuntimeState.STOPPED}),
-    RuntimeState.INVOCATION_ERROR_RESPONSE: frozenset({RuntimeState.RESPONSE_SENT, RuntimeState.STOPPED}),
-    RuntimeState.RESPONSE_SENT: frozenset({RuntimeState.READY, RuntimeState.STOPPED}),
-    RuntimeState.STOPPED: frozenset(),
+class RuntimeMove(StrEnum):
+    """What moves a runtime; the value is the state that AWS names as the target when it denies the move."""
+
+    NEXT = "Ready"
+    RESPONSE = "InvocationResponse"
+    ERROR = "InvocationErrorResponse"
+    INIT_ERROR = "InitError"
+    HAND_OVER = "Running"
+
+
+# A repeated ``next`` is legal: a runtime whose connection broke asks again, and gets the same event while it runs.
+LEGAL_MOVES: Mapping[tuple[RuntimeState, RuntimeMove], RuntimeState] = {
+    (RuntimeState.STARTED, RuntimeMove.NEXT): RuntimeState.READY,
+    (RuntimeState.STARTED, RuntimeMove.INIT_ERROR): RuntimeState.INIT_ERROR,
+    (RuntimeState.READY, RuntimeMove.NEXT): RuntimeState.READY,
+    (RuntimeState.READY, RuntimeMove.HAND_OVER): RuntimeState.RUNNING,
+    (RuntimeState.RUNNING, RuntimeMove.NEXT): RuntimeState.RUNNING,
+    (RuntimeState.RUNNING, RuntimeMove.RESPONSE): RuntimeState.RESPONSE_SENT,
+    (RuntimeState.RUNNING, RuntimeMove.ERROR): RuntimeState.RESPONSE_SENT,
+    (RuntimeState.RESPONSE_SENT, RuntimeMove.NEXT): RuntimeState.READY,
 }
 
 

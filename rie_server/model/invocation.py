@@ -6,6 +6,7 @@ Pure data: frozen, shared freely between threads.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rie_server.errors import LambdaError
 from rie_server.model.arn import FunctionArn
 
 
@@ -28,7 +29,7 @@ class InvokeRequest:
         want_log_tail: ``X-Amz-Log-Type: Tail``.
         client_context: decoded JSON text of ``X-Amz-Client-Context``.
         cognito_identity: JSON text for ``Lambda-Runtime-Cognito-Identity``.
-        trace_header: ``X-Amzn-Trace-Id`` as it came; None lets the front controller make one.
+        trace_header: ``X-Amzn-Trace-Id`` as it came, or a new one.
     """
 
     function: FunctionArn
@@ -37,7 +38,7 @@ class InvokeRequest:
     want_log_tail: bool = False
     client_context: str | None = None
     cognito_identity: str | None = None
-    trace_header: str | None = None
+    trace_header: str = ""
     tenant_id: str | None = None
 
 
@@ -50,9 +51,12 @@ class InvokeResult:
         function_error: ``Unhandled`` where ``X-Amz-Function-Error`` is due, else None.
         executed_version: ``$LATEST`` or a number.
         log_tail: the last 4 KB of the invocation's log when it was asked for.
+        refusal: the invocation was accepted and then could not be run at all (no environment came free, the server
+            stops); the function never saw it, and ``payload`` is empty.
     """
 
     payload: bytes
     function_error: str | None
     executed_version: str
     log_tail: bytes | None = None
+    refusal: LambdaError | None = None

@@ -1,0 +1,1 @@
+"""STAGE that listens: logs of functions and, later, platform events and metrics."""

@@ -1,0 +1,139 @@
+"""The operations of the Runtime API as functions from Request to Reply or Deferred: ``next``, ``response``, ``error``,
+``init/error``.
+
+Never block. Thread-safe.
+"""
+
+import json
+
+from rie_server.api.exchange import JSON, Connection, Deferred, HotRoute, Reply, Request
+from rie_server.api.runtime_api.identity import EnvironmentIdentities
+from rie_server.errors import RuntimeApiError
+from rie_server.invoke.environments import Invocation
+from rie_server.invoke.mailbox import Mailbox
+from rie_server.model.function_errors import accepted_error_type
+
+PREFIX = "/2018-06-01/runtime/"
+_INVOCATION = f"{PREFIX}invocation/"
+_JSON_CONTENT = ("Content-Type", JSON)
+_ACCEPTED = Reply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
+_RESPONSE_MODES = (None, "streaming")
+
+
+class NextPoll:
+    """A parked ``next``: turns an invocation into the reply that the runtime waits for."""
+
+    __slots__ = ("deferred",)
+
+    def __init__(self, connection: Connection) -> None:
+        self.deferred = Deferred(connection)
+
+    def is_connected(self) -> bool:
+        return self.deferred.is_connected()
+
+    def deliver(self, invocation: Invocation) -> None:
+        request = invocation.request
+        # awslambdaric crashes on a reply without Content-Type.
+        headers = [
+            _JSON_CONTENT,
+            ("Lambda-Runtime-Aws-Request-Id", request.request_id),
+            ("Lambda-Runtime-Deadline-Ms", str(invocation.deadline_epoch_ms)),
+            ("Lambda-Runtime-Invoked-Function-Arn", str(request.function)),
+            ("Lambda-Runtime-Trace-Id", invocation.trace_header),
+        ]
+        if request.client_context:
+            headers.append(("Lambda-Runtime-Client-Context", request.client_context))
+        if request.cognito_identity:
+            headers.append(("Lambda-Runtime-Cognito-Identity", request.cognito_identity))
+        if request.tenant_id:
+            headers.append(("Lambda-Runtime-Aws-Tenant-Id", request.tenant_id))
+        self.deferred.complete(Reply(200, tuple(headers), request.payload))
+
+
+class RuntimeApi:
+    """Answers everything that comes in on a Runtime API listener."""
+
+    def __init__(self, *, mailbox: Mailbox, identities: EnvironmentIdentities) -> None:
+        self._mailbox = mailbox
+        self._identities = identities
+        self.hot_routes = (
+            HotRoute(listener="runtime", method="GET", prefix=f"{_INVOCATION}next", suffix="", operation=self.next),
+            HotRoute(
+                listener="runtime", method="POST", prefix=_INVOCATION, suffix="/response", operation=self.response
+            ),
+            HotRoute(listener="runtime", method="POST", prefix=_INVOCATION, suffix="/error", operation=self.error),
+        )
+
+    def __call__(self, request: Request) -> Reply | Deferred:
+        path, method = request.path, request.method
+        for route in self.hot_routes:
+            if method == route.method and path.startswith(route.prefix) and path.endswith(route.suffix):
+                return route.operation(request)
+        if method == "POST" and path == f"{PREFIX}init/error":
+            return self.init_error(request)
+        if method == "GET" and path == "/2018-06-01/ping":
+            return Reply(200, (("Content-Type", "text/plain"),), b"pong")
+        return _error(404, "ResourceNotFound", f"The Runtime API has no {method} {path}")
+
+    def next(self, request: Request) -> Reply | Deferred:
+        if request.path != f"{_INVOCATION}next":
+            return _error(404, "ResourceNotFound", f"The Runtime API has no {request.method} {request.path}")
+        environment_id = self._identities.environment_of(request)
+        if environment_id is None:
+            return _stranger()
+        poll = NextPoll(request.connection)
+        try:
+            self._mailbox.next(environment_id, poll)
+        except RuntimeApiError as error:
+            return _rendered(error)
+        return poll.deferred
+
+    def response(self, request: Request) -> Reply:
+        environment_id = self._identities.environment_of(request)
+        if environment_id is None:
+            return _stranger()
+        if request.headers.get("lambda-runtime-function-response-mode") not in _RESPONSE_MODES:
+            return _error(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        try:
+            self._mailbox.response(environment_id, _request_id(request.path, "/response"), request.body)
+        except RuntimeApiError as error:
+            return _rendered(error)
+        return _ACCEPTED
+
+    def error(self, request: Request) -> Reply:
+        environment_id = self._identities.environment_of(request)
+        if environment_id is None:
+            return _stranger()
+        try:
+            self._mailbox.error(environment_id, _request_id(request.path, "/error"), request.body)
+        except RuntimeApiError as error:
+            return _rendered(error)
+        return _ACCEPTED
+
+    def init_error(self, request: Request) -> Reply:
+        environment_id = self._identities.environment_of(request)
+        if environment_id is None:
+            return _stranger()
+        error_type = accepted_error_type(request.headers.get("lambda-runtime-function-error-type"))
+        try:
+            self._mailbox.init_error(environment_id, request.body, error_type)
+        except RuntimeApiError as error:
+            return _rendered(error)
+        return _ACCEPTED
+
+
+def _request_id(path: str, suffix: str) -> str:
+    return path[len(_INVOCATION) : -len(suffix)]
+
+
+def _rendered(error: RuntimeApiError) -> Reply:
+    return _error(error.status, error.error_type, error.message)
+
+
+def _stranger() -> Reply:
+    return _error(403, "UnknownEnvironment", "No execution environment calls from this address")
+
+
+def _error(status: int, error_type: str, message: str) -> Reply:
+    body = json.dumps({"errorMessage": message, "errorType": error_type}, separators=(",", ":"))
+    return Reply(status, (_JSON_CONTENT,), body.encode())

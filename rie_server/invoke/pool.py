@@ -1,0 +1,52 @@
+"""The environments and the waiting line of one deployment of one function version.
+
+Counts and decisions only; guarded by the fleet's lock.
+"""
+
+from collections import deque
+
+from rie_server.invoke.environments import Environment, Invocation
+from rie_server.model.environment import RuntimeState
+from rie_server.model.function import FunctionVersion
+
+
+class Pool:
+    """``idle`` is ordered by when an environment became idle: the last one is the warmest.
+
+    Attributes:
+        starting: environments that initialize for the waiting line (not those bound to one invocation).
+        finishing: environments that have answered and not yet asked for more. Each is about to be free, so an
+            invocation waits for it rather than for a cold start.
+        retired: the deployment is no longer current: whoever already waits is served, then environments go.
+    """
+
+    __slots__ = ("environments", "finishing", "function", "idle", "patience_armed", "retired", "starting", "waiting")
+
+    def __init__(self, function: FunctionVersion) -> None:
+        self.function = function
+        self.environments: set[Environment] = set()
+        self.idle: deque[Environment] = deque()
+        self.waiting: deque[Invocation] = deque()
+        self.starting = 0
+        self.finishing = 0
+        self.retired = False
+        self.patience_armed = False
+
+    def missing(self, *, patient: bool) -> int:
+        """How many more environments the waiting line needs; the impatient do not count on those that finish."""
+        coming = self.starting + (self.finishing if patient else 0)
+        return max(0, len(self.waiting) - coming)
+
+    def forget(self, environment: Environment) -> None:
+        """Takes a stopped environment out of every count; ``state`` must still be the one it had."""
+        self.environments.discard(environment)
+        if environment.state is RuntimeState.READY and environment.poll is not None:
+            self.idle.remove(environment)
+        elif environment.state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR) and not environment.bound:
+            self.starting -= 1
+        elif environment.state is RuntimeState.RESPONSE_SENT:
+            self.finishing -= 1
+
+    @property
+    def is_spent(self) -> bool:
+        return not self.environments and not self.waiting

@@ -1,0 +1,73 @@
+"""The variables a runtime finds in its environment.
+
+Pure. Names and values as recorded in AWS; later groups win over earlier ones: the function's own, then what the
+platform lets be overridden, then credentials, then the platform's.
+"""
+
+from collections.abc import Mapping
+
+from rie_server.model.function import FunctionVersion
+
+# Without a role to assume these are all a function gets: enough for an SDK to sign with, of use nowhere else.
+PLACEHOLDER_CREDENTIALS: Mapping[str, str] = {
+    "AWS_ACCESS_KEY_ID": "ASIARIESERVERFAKEKEY",
+    "AWS_SECRET_ACCESS_KEY": "rie-server-fake-secret-access-key-000000",
+    "AWS_SESSION_TOKEN": "rie-server-fake-session-token",
+}
+
+_OVERRIDABLE: Mapping[str, str] = {
+    "TZ": ":UTC",
+    "LANG": "en_US.UTF-8",
+    "LC_CTYPE": "C.UTF-8",
+    "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+    "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
+}
+
+_MANAGED_PATHS: Mapping[str, str] = {
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+}
+
+
+def log_stream_name(version: str, environment_id: str, date: str) -> str:
+    """``2026/01/31/[$LATEST]0123...``; ``date`` is ``YYYY/MM/DD``."""
+    return f"{date}/[{version}]{environment_id}"
+
+
+def environment_variables(
+    function: FunctionVersion,
+    *,
+    log_stream: str,
+    neighbours: Mapping[str, str],
+    initialization_type: str = "on-demand",
+) -> dict[str, str]:
+    """Everything but ``AWS_LAMBDA_RUNTIME_API``, which depends on how the environment reaches the server.
+
+    Args:
+        neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server; the function's own win.
+    """
+    variables = dict(neighbours)
+    if function.image_uri is None:
+        variables |= _MANAGED_PATHS
+    variables |= _OVERRIDABLE
+    variables |= function.variables
+    variables |= PLACEHOLDER_CREDENTIALS
+    variables |= {
+        "AWS_REGION": function.arn.region,
+        "AWS_DEFAULT_REGION": function.arn.region,
+        "AWS_LAMBDA_FUNCTION_NAME": function.arn.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type,
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "LAMBDA_TASK_ROOT": "/var/task",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+    }
+    if function.handler is not None:
+        variables["_HANDLER"] = function.handler
+    if function.runtime is not None and not function.runtime.startswith("provided"):
+        variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{function.runtime}"
+    return variables

@@ -1,0 +1,146 @@
+"""Logs of functions: on the server's output and in one file per function.
+
+Lines are collected and written a moment later by the clock's thread, so an invocation never waits for a disk.
+Files are ``<directory>/<region>/<function>.log``, each line ``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``.
+Thread-safe. A disk that is full loses log lines, never invocations.
+"""
+
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rie_server.limits import LOG_TAIL_BYTES
+from rie_server.model.function import FunctionVersion
+from rie_server.ports import Clock, InvocationReport
+from rie_server.telemetry import platform_lines
+
+WRITE_DELAY_SECONDS = 0.02
+ROTATE_BYTES = 10 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class LogWriter:
+    """Collects lines of all functions and writes them in order.
+
+    Args:
+        directory: where the files go; made when the first line comes.
+        show: called with the text for the server's output.
+    """
+
+    def __init__(self, *, directory: Path, clock: Clock, show: Callable[[str], None] | None = None) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._show = show or _show_on_stdout
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._lines: deque[tuple[FunctionVersion, str, float, str]] = deque()
+        self._scheduled = False
+        self._troubled = False
+
+    def open(self, function: FunctionVersion, environment_id: str) -> "EnvironmentLogStream":
+        return EnvironmentLogStream(function, environment_id, self.add)
+
+    def add(self, function: FunctionVersion, environment_id: str, line: str) -> None:
+        with self._lock:
+            self._lines.append((function, environment_id, self._clock.now(), line))
+            if self._scheduled:
+                return
+            self._scheduled = True
+        self._clock.call_later(WRITE_DELAY_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Writes everything that has been collected."""
+        with self._writing:
+            with self._lock:
+                lines, self._lines = self._lines, deque()
+                self._scheduled = False
+            by_file: dict[Path, list[str]] = {}
+            shown: list[str] = []
+            for function, environment_id, at, line in lines:
+                path = self._directory / function.arn.region / f"{function.arn.name}.log"
+                text = f"{_timestamp(at)} {environment_id[:8]} {line}\n"
+                by_file.setdefault(path, []).append(text)
+                shown.append(f"[{function.arn.name}] {line}\n")
+            if shown:
+                self._show("".join(shown))
+            for path, texts in by_file.items():
+                self._append(path, "".join(texts))
+
+    def _append(self, path: Path, text: str) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+                full = file.tell() >= ROTATE_BYTES
+            if full:
+                path.replace(path.with_name(f"{path.name}.1"))
+            self._troubled = False
+        except OSError as trouble:
+            if not self._troubled:
+                log.warning("Logs of functions cannot be written: %s", trouble)
+            self._troubled = True
+
+
+class EnvironmentLogStream:
+    """One environment's lines. Keeps the end of the running invocation's log when its caller wants it."""
+
+    def __init__(
+        self, function: FunctionVersion, environment_id: str, add: Callable[[FunctionVersion, str, str], None]
+    ) -> None:
+        self._function = function
+        self._environment_id = environment_id
+        self._add = add
+        self._tail: deque[bytes] | None = None
+        self._tail_bytes = 0
+
+    def init_started(self) -> None:
+        line = platform_lines.init_start(self._function)
+        if line is not None:
+            self._write(line)
+
+    def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
+        self._write(platform_lines.init_report(duration_ms, phase, status, error_type))
+
+    def started(self, request_id: str, *, want_tail: bool) -> None:
+        if want_tail:
+            self._tail, self._tail_bytes = deque(), 0
+        self._write(platform_lines.start(request_id, self._function.version))
+
+    def output(self, line: bytes) -> None:
+        self._write(line.decode("utf-8", "replace"))
+
+    def finished(self, report: InvocationReport) -> bytes:
+        self._write(platform_lines.end(report.request_id))
+        self._write(platform_lines.report(report, self._function.memory_size_mb))
+        tail, self._tail = self._tail, None
+        return b"" if tail is None else b"".join(tail)[-LOG_TAIL_BYTES:]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _write(self, line: str) -> None:
+        self._add(self._function, self._environment_id, line)
+        tail = self._tail
+        if tail is not None:
+            data = f"{line}\n".encode()
+            tail.append(data)
+            self._tail_bytes += len(data)
+            while self._tail_bytes - len(tail[0]) >= LOG_TAIL_BYTES:
+                self._tail_bytes -= len(tail.popleft())
+
+
+def _timestamp(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+
+
+def _show_on_stdout(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return  # whoever read the server's output has gone; the files remain

@@ -1,0 +1,51 @@
+"""AWS's platform lines, as text (Lambda Developer Guide, "Log formats"; recorded forms, tabs and all).
+
+Pure.
+"""
+
+import hashlib
+import math
+import re
+
+from rie_server.model.function import FunctionVersion
+from rie_server.ports import InvocationReport
+
+
+def init_start(function: FunctionVersion) -> str | None:
+    """None for images, which have no runtime version."""
+    if function.runtime is None:
+        return None
+    version = re.sub(r"^([a-z]+)(?=\d)", r"\1:", function.runtime).replace("provided.", "provided:")
+    digest = hashlib.sha256(function.runtime.encode()).hexdigest()
+    arn = f"arn:aws:lambda:{function.arn.region}::runtime:{digest}"
+    return f"INIT_START Runtime Version: {version}.v1\tRuntime Version ARN: {arn}"
+
+
+def init_report(duration_ms: float, phase: str, status: str, error_type: str | None) -> str:
+    line = f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}\tStatus: {status}"
+    return f"{line}\tError Type: {error_type}" if error_type else line
+
+
+def start(request_id: str, version: str) -> str:
+    return f"START RequestId: {request_id} Version: {version}"
+
+
+def end(request_id: str) -> str:
+    return f"END RequestId: {request_id}"
+
+
+def report(figures: InvocationReport, memory_size_mb: int) -> str:
+    """Billed Duration is rounded up to a millisecond and includes initialization (since August 2025)."""
+    init_ms = figures.init_duration_ms
+    billed_ms = math.ceil(figures.duration_ms + (init_ms or 0.0))
+    line = (
+        f"REPORT RequestId: {figures.request_id}\tDuration: {figures.duration_ms:.2f} ms\t"
+        f"Billed Duration: {billed_ms} ms\tMemory Size: {memory_size_mb} MB\t"
+        f"Max Memory Used: {figures.max_memory_used_mb} MB\t"
+    )
+    if init_ms is not None:
+        line += f"Init Duration: {init_ms:.2f} ms\t"
+    if figures.status is not None:
+        line += f"Status: {figures.status}"
+        line += f"\tError Type: {figures.error_type}" if figures.error_type else ""
+    return line
