@@ -6,8 +6,9 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Protocol
 
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.invoke.fleet import Fleet
@@ -21,6 +22,14 @@ from rie_server.ports import Clock, EnvironmentStartError, Executor, InvocationR
 LAST_WORDS_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
+
+
+class Threads(Protocol):
+    """The part of ``concurrent.futures.ThreadPoolExecutor`` that is used here."""
+
+    def submit(self, fn: Callable[[Environment], None], environment: Environment, /) -> object: ...
+
+    def shutdown(self, *, wait: bool) -> None: ...
 
 
 class InitFailure:
@@ -56,17 +65,17 @@ class Supervisor:
     """
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
-        threads: how many environments are started or stopped at the same time.
+        threads: where environments are started and stopped; ``close`` shuts it down.
     """
 
     def __init__(
-        self, *, fleet: Fleet, executor: Executor, clock: Clock, neighbours: dict[str, str], threads: int = 8
+        self, *, fleet: Fleet, executor: Executor, clock: Clock, neighbours: Mapping[str, str], threads: Threads
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="environments")
+        self._threads = threads
         self._init_failures: dict[str, InitFailure] = {}
         fleet.start = self.start
         fleet.stop = self.stop
