@@ -267,7 +267,7 @@ class EventStore(Protocol):
     """The durable queue behind ``InvocationType=Event``.
 
     ``add``, ``postpone`` and ``remove`` return at once; ``on_durable`` is called after the commit (or with what went
-    wrong), once, from the store's thread, and must not block. Whoever calls another method afterwards sees their effect.
+    wrong), once, from the store's thread, and must not block. Other methods see what was durable when they were called.
     """
 
     def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:

@@ -1,0 +1,229 @@
+"""The database and its one writer: concurrent writes share a commit.
+
+An fsync is what a durable write costs, so writes are handed to a single thread, which runs everything that has
+gathered while the previous commit was on its way in one transaction. A write is reported done only after the commit:
+on SQLite with WAL and ``synchronous=FULL`` it then survives a power cut.
+
+Promises: ``submit``, ``write`` and ``read`` may be called from any thread; work runs in the order it was submitted;
+one failing work neither fails nor undoes its neighbours. Work must touch nothing but its connection, because it runs a
+second time when a neighbour in the same transaction has failed.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from rie_server.errors import ConfigurationError, ServiceException
+from rie_server.stores.migrate import bring_up_to_date
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+# Called once, on the writer's thread, with the work's value or with what went wrong. Must not block.
+OnDone = Callable[[T | None, Exception | None], None]
+
+GROUP_WORKS = 512
+BUSY_TIMEOUT_MS = 10_000
+
+
+def sqlite_url(data_dir: Path) -> str:
+    return f"sqlite:///{data_dir / 'rie.sqlite3'}"
+
+
+class _Write(Generic[T]):
+    __slots__ = ("error", "on_done", "value", "work")
+
+    def __init__(self, work: Work[T], on_done: OnDone[T]) -> None:
+        self.work = work
+        self.on_done = on_done
+        self.value: T | None = None
+        self.error: Exception | None = None
+
+
+class Database:
+    """Opened by the constructor; ``close`` finishes what was submitted, joins the writer and frees every connection."""
+
+    def __init__(self, url: str) -> None:
+        """Opens, creates or upgrades the database, and starts the thread ``store-writer``.
+
+        Raises:
+            ConfigurationError: one line that says what is wrong with the place.
+        """
+        self._engine = _engine(url)
+        try:
+            _prepare(self._engine)
+        except BaseException:
+            self._engine.dispose()
+            raise
+        # Orders ``submit`` against ``close``: nothing is queued behind the end mark, where nobody would run it.
+        self._closing_lock = threading.Lock()
+        self._closed = False
+        self._pending: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write_groups, name="store-writer")
+        self._writer.start()
+
+    def submit(self, work: Work[T], on_done: OnDone[T]) -> None:
+        """Queues ``work`` and returns at once."""
+        with self._closing_lock:
+            closed = self._closed
+            if not closed:
+                self._pending.put(_Write(work, on_done))
+        if closed:
+            on_done(None, ServiceException("The server is shutting down."))
+
+    def write(self, work: Work[T]) -> T:
+        """Runs ``work`` and returns its value once it is durable.
+
+        Raises:
+            ServiceException: the database cannot be written; the text says why.
+        """
+        done = threading.Event()
+        outcome: list[Any] = [None, None]
+
+        def on_done(value: T | None, error: Exception | None) -> None:
+            outcome[:] = value, error
+            done.set()
+
+        self.submit(work, on_done)
+        done.wait()
+        if outcome[1] is not None:
+            raise outcome[1]
+        value: T = outcome[0]
+        return value
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees everything committed so far."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as failure:
+            raise _service_exception(failure) from failure
+
+    def close(self) -> None:
+        """Idempotent."""
+        with self._closing_lock:
+            first = not self._closed
+            self._closed = True
+            if first:
+                self._pending.put(None)
+        self._writer.join()
+        self._engine.dispose()
+
+    def _write_groups(self) -> None:
+        while True:
+            first = self._pending.get()
+            if first is None:
+                return
+            group, ended = [first], False
+            while len(group) < GROUP_WORKS:
+                try:
+                    following = self._pending.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    ended = True
+                    break
+                group.append(following)
+            self._commit(group)
+            if ended:
+                return
+
+    def _commit(self, group: list[_Write[Any]]) -> None:
+        # Savepoints double the cost of a small write, and hardly any write fails: they are used only after one has.
+        try:
+            if not self._commit_together(group):
+                self._commit_apart(group)
+        except Exception as failure:
+            error = _service_exception(failure)
+            for write in group:
+                write.error = error
+        for write in group:
+            try:
+                write.on_done(None if write.error else write.value, write.error)
+            except Exception:
+                log.exception("What waited for a write has failed")
+
+    def _commit_together(self, group: list[_Write[Any]]) -> bool:
+        with self._writing() as connection:
+            for write in group:
+                try:
+                    write.value = write.work(connection)
+                except Exception:
+                    connection.rollback()
+                    return False
+            connection.commit()
+        return True
+
+    def _commit_apart(self, group: list[_Write[Any]]) -> None:
+        with self._writing() as connection:
+            for write in group:
+                try:
+                    with connection.begin_nested():
+                        write.value = write.work(connection)
+                except Exception as failure:
+                    write.error = _service_exception(failure) if isinstance(failure, SQLAlchemyError) else failure
+            connection.commit()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection.execution_options(rie_writes=True)
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database:
+        folder = Path(parsed.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as failure:
+            raise ConfigurationError(f"The data folder {folder} cannot be made: {failure.strerror}.") from failure
+    engine = create_engine(parsed, poolclass=QueuePool, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_on_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # The driver would begin transactions by itself, but only before some statements, and never for savepoints.
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    # A transaction that reads and then writes would fail at once, without waiting, if another process wrote between.
+    writes = connection.get_execution_options().get("rie_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare(engine: Engine) -> None:
+    place = f"The database {engine.url.database or ''}".strip()
+    try:
+        with engine.connect() as connection:
+            bring_up_to_date(connection.execution_options(rie_writes=True), place)
+            connection.commit()
+    except DBAPIError as failure:
+        raise ConfigurationError(f"{place} cannot be used: {_reason(failure)}.") from failure
+
+
+def _service_exception(failure: Exception) -> ServiceException:
+    return ServiceException(f"The server's database cannot be used: {_reason(failure)}.")
+
+
+def _reason(failure: Exception) -> str:
+    """The driver's own words, in one line, without SQLAlchemy's statement and link."""
+    cause = failure.orig if isinstance(failure, DBAPIError) and failure.orig is not None else failure
+    return " ".join(str(cause).split()).rstrip(".")

@@ -1,0 +1,65 @@
+"""The tables, as SQLAlchemy Core sees them, and the revision they stand at.
+
+Pure declarations. A new database is created from here in one step; an older one is brought here by the scripts under
+``migrations/``, and a test holds the two equal. Whoever changes a table adds a script and moves ``HEAD``.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+REVISIONS: Final = ("0001",)
+HEAD: Final = REVISIONS[-1]
+
+# Our own name, so that a database shared with another application that uses Alembic is told apart.
+VERSION_TABLE: Final = "rie_schema_version"
+
+metadata = MetaData()
+
+functions = Table(
+    "functions",
+    metadata,
+    Column("key", String(256), primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
+# ``queued``: free to be claimed from ``due_at`` on. ``claimed``: being run by ``lease_owner``.
+QUEUED: Final = "queued"
+CLAIMED: Final = "claimed"
+
+# SQLite counts up a 64-bit row id by itself only when the type is spelt INTEGER.
+_SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("request_id", String(128), nullable=False, unique=True),
+    Column("function_key", String(256), nullable=False),
+    Column("qualifier", String(128)),
+    Column("payload", LargeBinary, nullable=False),
+    # The rest of the request; NULL where everything has its default, as it mostly has.
+    Column("options", JSON(none_as_null=True)),
+    Column("enqueued_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Float, nullable=False),
+    # ``attempts`` counts runs that ended in a function error, ``refusals`` the throttles and service errors since the
+    # last run; only the former use up MaximumRetryAttempts.
+    Column("attempts", Integer, nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("lease_owner", String(128)),
+    Column("lease_expires_at", Float),
+    Index("events_due", "state", "due_at", "sequence"),
+    Index("events_by_function", "function_key", "state", "due_at"),
+)
