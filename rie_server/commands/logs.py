@@ -1,7 +1,8 @@
 """``rie logs``: a function's log from the server's data folder, also while it is being written.
 
-Reads files only, so it works when the server is gone, too. The server writes one file per function, renames it to
-``.1`` when it is full and begins a new one; a follower reads the old file to its end before it opens the new one.
+Reads files only, so it works when the server is gone, too. The server writes one file per function, each line
+``TIME STREAM-ID LINE``, renames it to ``.1`` when it is full and begins a new one; a follower reads the old file to its
+end before it opens the new one.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.1
 
 _DURATION = re.compile(r"(\d+)([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LINE_TIME = re.compile(rb"(?:\[[A-Z]+\]\t)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)Z\s")
+_LINE_TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+)Z ")
 
 
 class NoLogError(RieError):
@@ -64,7 +65,7 @@ def parse_since(text: str, *, now: float) -> float:
 
 
 def line_time(line: bytes) -> float | None:
-    """When a line says that it was written; most lines of a text log do not."""
+    """When the line was written, as the server dates it; None for the further lines of a message."""
     match = _LINE_TIME.match(line)
     if match is None:
         return None

@@ -225,6 +225,14 @@ def _sub(resolver: Resolver, argument: Any) -> str:
     return _PLACEHOLDER.sub(replace, resolver.text(pattern))
 
 
+def _join(resolver: Resolver, argument: Any) -> str:
+    separator, items = argument
+    resolved = resolver.resolve(items)
+    if not isinstance(resolved, list):
+        raise TemplateValueError("Fn::Join needs a list")
+    return str(separator).join(map(resolver.text, resolved))
+
+
 def _select(resolver: Resolver, argument: Any) -> Any:
     index, items = argument
     return resolver.resolve(items)[int(resolver.text(index))]
@@ -264,7 +272,7 @@ _FUNCTIONS: Mapping[str, Callable[[Resolver, Any], Any]] = {
         "Condition": lambda resolver, name: resolver.condition(name),
         "Fn::GetAtt": _get_att,
         "Fn::Sub": _sub,
-        "Fn::Join": lambda resolver, join: join[0].join(map(resolver.text, resolver.resolve(join[1]))),
+        "Fn::Join": _join,
         "Fn::Split": lambda resolver, split: resolver.text(split[1]).split(split[0]),
         "Fn::Select": _select,
         "Fn::FindInMap": _find_in_map,
