@@ -136,9 +136,12 @@ class ZipCodeStore:
 
 def _hex(sha256: str) -> str:
     try:
-        return base64.b64decode(sha256, validate=True).hex()
-    except binascii.Error as failure:
-        raise ServiceException(f"{sha256} is no CodeSha256.") from failure
+        name = base64.b64decode(sha256, validate=True).hex()
+    except binascii.Error:
+        name = ""
+    if not _HEX.fullmatch(name):
+        raise ServiceException(f"{sha256} is no CodeSha256.")
+    return name
 
 
 def _move_tree(source: Path, target: Path) -> None:
