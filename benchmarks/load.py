@@ -1,0 +1,85 @@
+"""Running the client against a contender, and what it came to.
+
+The client is a child process (``client.py``); a plan goes in, an outcome comes back. Blocking; not thread-safe.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.figures import percentile
+from benchmarks.processes import ContenderFailed, clean_environment
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+HELLO_REPLY = '{"message": "hello"}'
+CLIENT_SECONDS_AT_MOST = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a contender takes invocations."""
+
+    host: str
+    port: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What to send: ends after ``requests`` or ``seconds``, whichever is first."""
+
+    clients: int = 1
+    requests: int = 1000
+    seconds: float = 5.0
+    warmup_requests: int = 20
+    body: str = "{}"
+    expected: str = HELLO_REPLY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    latencies_ms: tuple[float, ...]
+    wall_seconds: float
+    client_cpu_seconds: float
+
+    def latency(self, percent: float) -> float:
+        return percentile(self.latencies_ms, percent)
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies_ms) / self.wall_seconds
+
+    @property
+    def client_cpu_us(self) -> float:
+        """Processor time that the client itself took for each request."""
+        return self.client_cpu_seconds / len(self.latencies_ms) * 1e6
+
+
+def run_load(target: Target, load: Load) -> Outcome:
+    """Runs one load to its end.
+
+    Raises:
+        ContenderFailed: a reply was missing or not the expected one.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.client"],
+            input=json.dumps(asdict(target) | asdict(load)).encode(),
+            env=clean_environment(),
+            cwd=REPOSITORY,
+            capture_output=True,
+            timeout=CLIENT_SECONDS_AT_MOST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ContenderFailed(f"the load did not end within {CLIENT_SECONDS_AT_MOST:g} s") from None
+    if done.returncode:
+        raise ContenderFailed(f"client: {done.stderr.decode(errors='replace').strip()}")
+    outcome = json.loads(done.stdout)
+    return Outcome(
+        latencies_ms=tuple(nanoseconds / 1e6 for nanoseconds in outcome["latencies_ns"]),
+        wall_seconds=outcome["wall_seconds"],
+        client_cpu_seconds=outcome["client_cpu_seconds"],
+    )
