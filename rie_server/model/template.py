@@ -12,7 +12,7 @@ from typing import Any
 
 from rie_server.errors import ConfigurationError
 from rie_server.model.cloudformation import NO_VALUE, Document, Resolver, TemplateValueError, read_document
-from rie_server.model.template_code import CodeSource, PropertyError, RemoteCode, lambda_code, serverless_code
+from rie_server.model.template_code import PropertyError, RemoteCode, TemplateCode, lambda_code, serverless_code
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -59,7 +59,7 @@ class TemplateFunction:
 
     logical_id: str
     members: Mapping[str, Any]
-    code: CodeSource
+    code: TemplateCode
     ignored: tuple[str, ...]
 
     @property

@@ -48,10 +48,10 @@ class RemoteCode:
         return self.members.get("ImageUri")
 
 
-CodeSource = LocalCode | InlineCode | RemoteCode
+TemplateCode = LocalCode | InlineCode | RemoteCode
 
 
-def serverless_code(logical_id: str, properties: Document, metadata: Any, folder: Path) -> CodeSource:
+def serverless_code(logical_id: str, properties: Document, metadata: Any, folder: Path) -> TemplateCode:
     """Code of an AWS::Serverless::Function.
 
     Raises:
@@ -68,7 +68,7 @@ def serverless_code(logical_id: str, properties: Document, metadata: Any, folder
     return _code_uri("CodeUri", properties.get("CodeUri", "."), folder)
 
 
-def lambda_code(properties: Document, folder: Path) -> CodeSource:
+def lambda_code(properties: Document, folder: Path) -> TemplateCode:
     """Code of an AWS::Lambda::Function; a path instead of a mapping is what ``aws cloudformation package`` accepts.
 
     Raises:
@@ -89,7 +89,7 @@ def lambda_code(properties: Document, folder: Path) -> CodeSource:
     raise PropertyError("Code", "needs ZipFile, ImageUri, or S3Bucket and S3Key")
 
 
-def _code_uri(name: str, value: Any, folder: Path) -> CodeSource:
+def _code_uri(name: str, value: Any, folder: Path) -> TemplateCode:
     if isinstance(value, dict):
         if not (value.get("Bucket") and value.get("Key")):
             raise PropertyError(name, "needs a path, or Bucket and Key")

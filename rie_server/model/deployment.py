@@ -1,0 +1,82 @@
+"""What must be done so that a function is as its template says: a decision, which ``registry.deployment`` carries out.
+
+Pure. What is wanted is compared with what is there, not with what was deployed last, so that a function which was changed by
+hand is as its template says again after a restart.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rie_server.model.function_record import CodeReference, FunctionRecord
+
+_CLEARED: Mapping[str, Any] = {
+    "DeadLetterConfig": {"TargetArn": ""},
+    "Environment": {"Variables": {}},
+    "FileSystemConfigs": [],
+    "ImageConfig": {},
+    "KMSKeyArn": "",
+    "VpcConfig": {},
+}
+"""How UpdateFunctionConfiguration is told that a member is to go."""
+
+_CODE_MEMBERS = frozenset({"Architectures"})
+"""Members of the configuration that only UpdateFunctionCode changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """The function is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """It is there as the other kind of package, which no update can change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """It is there, and this much of it differs: nothing, its code, or members of UpdateFunctionConfiguration."""
+
+    code: bool
+    configuration: Mapping[str, Any]
+
+
+Plan = Create | Replace | Update
+
+
+def plan(
+    existing: FunctionRecord | None, *, package_type: str, configuration: Mapping[str, Any], code: CodeReference
+) -> Plan:
+    """What turns ``existing`` into a function with this complete ``configuration`` and ``code``."""
+    if existing is None:
+        return Create()
+    if existing.current.code.package_type != package_type:
+        return Replace()
+    present = existing.current.configuration
+    return Update(
+        code=_is_other_code(code, existing.current.code)
+        or any(configuration.get(name) != present.get(name) for name in _CODE_MEMBERS),
+        configuration=_changes(configuration, present),
+    )
+
+
+def code_sha256(zip_bytes: bytes) -> str:
+    """A zip's ``CodeSha256``."""
+    return base64.b64encode(hashlib.sha256(zip_bytes).digest()).decode()
+
+
+def _is_other_code(wanted: CodeReference, present: CodeReference) -> bool:
+    return wanted.image_uri != present.image_uri or (wanted.image_uri is None and wanted.sha256 != present.sha256)
+
+
+def _changes(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    changes = {
+        name: value
+        for name, value in wanted.items()
+        if name not in _CODE_MEMBERS and value != present.get(name, _CLEARED.get(name))
+    }
+    gone = (name for name in present if name not in wanted and name in _CLEARED)
+    return changes | {name: _CLEARED[name] for name in gone if present[name] != _CLEARED[name]}
