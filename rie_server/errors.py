@@ -62,6 +62,10 @@ class ResourceNotFoundException(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 
 
+class CodeSigningConfigNotFoundException(LambdaError):
+    code, status, fault = "CodeSigningConfigNotFoundException", 404, "User"
+
+
 class ResourceConflictException(LambdaError):
     code, status, fault, message_key = "ResourceConflictException", 409, "User", "message"
 

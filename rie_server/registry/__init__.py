@@ -1,0 +1,1 @@
+"""STAGE, the control plane: which functions there are and where their lives stand."""

@@ -1,0 +1,126 @@
+"""The operations on functions: create, read, list, update, delete.
+
+Each is one function from typed input to output; the rules are the registry's and the model's.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rie_server.api.lambda_api.code_download import code_path
+from rie_server.api.lambda_api.paging import page
+from rie_server.api.lambda_api.scope import Operation, Scope
+from rie_server.errors import (
+    CodeSigningConfigNotFoundException,
+    InvalidParameterValueException,
+    ResourceNotFoundException,
+)
+from rie_server.limits import LIST_FUNCTIONS_PAGE
+from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.function_description import describe, describe_code, describe_in_list
+
+
+def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "CodeSigningConfigArn" in members:
+        raise CodeSigningConfigNotFoundException(
+            "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
+            f"{members['CodeSigningConfigArn']}."
+        )
+    return describe(scope.registry.create(scope.function(members), members))
+
+
+def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    function = scope.function(members)
+    record = scope.registry.get(function)
+    return {
+        "Configuration": describe(record, qualified=function.qualifier is not None),
+        "Code": describe_code(record, f"{scope.base_url}{code_path(record.current.code)}"),
+        "Tags": record.tags or None,
+    }
+
+
+def get_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    function = scope.function(members)
+    return describe(scope.registry.get(function), qualified=function.qualifier is not None)
+
+
+def list_functions(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "MasterRegion" in members:
+        return {"Functions": []}  # it asks for replicas at the edge, and there are none
+    records = scope.registry.list(region=scope.region, account=scope.account)
+    shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=lambda record: record.arn.name)
+    qualified = members.get("FunctionVersion") == "ALL"
+    return {
+        "Functions": [describe_in_list(record, qualified=qualified) for record in shown],
+        "NextMarker": marker,
+    }
+
+
+def list_versions_by_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """There is ``$LATEST`` and nothing else."""
+    record = scope.registry.get(scope.function(members).unqualified)
+    return {"Versions": [describe_in_list(record, qualified=True)]}
+
+
+def update_function_code(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    return describe(scope.registry.update_code(_function_itself(scope, members), members))
+
+
+def update_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    return describe(scope.registry.update_configuration(_function_itself(scope, members), members))
+
+
+def delete_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    function = scope.function(members)
+    if function.qualifier is None:
+        scope.registry.delete(function)
+        return {"StatusCode": 204}
+    scope.registry.get(function.unqualified)
+    if function.qualifier == LATEST:
+        raise InvalidParameterValueException("$LATEST version cannot be deleted without deleting the function.")
+    if not function.qualifier.isdecimal():
+        raise ResourceNotFoundException(f"Function not found: {function}")
+    return {"StatusCode": 204}  # a version that is not there is as good as deleted
+
+
+def get_function_concurrency(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Nothing is reserved: there is no operation to reserve anything yet."""
+    scope.registry.get(scope.function(members).unqualified)
+    return {}
+
+
+def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """No function has one; infrastructure tools ask for it on every read."""
+    scope.registry.get(scope.function(members).unqualified)
+    return {}
+
+
+def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The runtime is the one of this machine, always its newest."""
+    function = scope.function(members)
+    scope.registry.get(function)
+    return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(LATEST))}
+
+
+def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:
+    function = scope.function(members)
+    if function.qualifier not in {None, LATEST}:
+        raise InvalidParameterValueException(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+            "Please specify either a function name or an unqualified function ARN."
+        )
+    return function.unqualified
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "CreateFunction": create_function,
+    "GetFunction": get_function,
+    "GetFunctionConfiguration": get_function_configuration,
+    "ListFunctions": list_functions,
+    "ListVersionsByFunction": list_versions_by_function,
+    "UpdateFunctionCode": update_function_code,
+    "UpdateFunctionConfiguration": update_function_configuration,
+    "DeleteFunction": delete_function,
+    "GetFunctionConcurrency": get_function_concurrency,
+    "GetFunctionCodeSigningConfig": get_function_code_signing_config,
+    "GetRuntimeManagementConfig": get_runtime_management_config,
+}

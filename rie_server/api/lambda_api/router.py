@@ -1,0 +1,125 @@
+"""The Lambda API as one function from request to reply.
+
+Finds the operation in AWS's service model, reads and validates its input, calls the function that implements it, and
+writes its output; whatever is raised on the way becomes AWS's error. Thread-safe. May block: only what ``mount_hot``
+has brought in is safe to call where nothing may wait.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping
+
+from rie_server.api.exchange import JSON, Deferred, HotOperation, HotRoute, Reply, Request
+from rie_server.api.lambda_api import account, code_download, functions, tags
+from rie_server.api.lambda_api.reading import read_input
+from rie_server.api.lambda_api.rendering import error_reply, json_bytes, request_scope
+from rie_server.api.lambda_api.routes import Routes, sibling_service
+from rie_server.api.lambda_api.scope import Operation, Scope
+from rie_server.api.lambda_api.serialization import write_output
+from rie_server.api.lambda_api.service_model import load_service_model
+from rie_server.api.lambda_api.validation import check_input
+from rie_server.config import Settings
+from rie_server.errors import (
+    LambdaError,
+    NotImplementedException,
+    RequestEntityTooLargeException,
+    ServiceException,
+    UnknownOperationException,
+)
+from rie_server.limits import CREATE_REQUEST_BYTES
+from rie_server.registry.functions import FunctionRegistry
+
+_log = logging.getLogger(__name__)
+
+HEALTH_PATH = "/_rie/health"
+
+_OPERATIONS: Mapping[str, Operation] = {**functions.OPERATIONS, **tags.OPERATIONS, **account.OPERATIONS}
+# The operations whose bodies carry code.
+_WITH_CODE = frozenset({"CreateFunction", "UpdateFunctionCode"})
+
+
+class LambdaApi:
+    """Every path of the Lambda API's listener."""
+
+    def __init__(self, *, registry: FunctionRegistry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._model = load_service_model()
+        self._routes = Routes(self._model.operations.values())
+        self._hot: dict[str, HotOperation] = {}
+
+    def mount_hot(self, route: HotRoute) -> None:
+        """Lets this door reach a hot operation too."""
+        found = self._routes.find(route.method, f"{route.prefix}name{route.suffix}", "")
+        if found is None:
+            raise ValueError(f"no operation of the Lambda API is {route.method} {route.prefix}...{route.suffix}")
+        self._hot[found[0].name] = route.operation
+
+    def validate_invoke(self, request: Request) -> None:
+        """Checks the path, query and headers of an Invoke request.
+
+        Raises:
+            LambdaError: what AWS says about it.
+        """
+        found = self._routes.find(request.method, request.path, request.query)
+        if found is None:
+            raise _unknown(request)
+        operation, parameters = found
+        check_input(self._model, operation, read_input(self._model, operation, parameters, request))
+
+    def __call__(self, request: Request) -> Reply | Deferred:
+        request_id = str(uuid.uuid4())
+        try:
+            return self._answer(request, request_id)
+        except LambdaError as error:
+            return error_reply(error, request_id)
+        except Exception:
+            _log.exception("%s %s failed, request id %s", request.method, request.path, request_id)
+            return error_reply(ServiceException("An internal error occurred."), request_id)
+
+    def _answer(self, request: Request, request_id: str) -> Reply | Deferred:
+        found = self._routes.find(request.method, request.path, request.query)
+        if found is None:
+            return self._answer_own_paths(request, request_id)
+        operation, parameters = found
+        hot = self._hot.get(operation.name)
+        if hot is not None:
+            return hot(request)
+        carry_out = _OPERATIONS.get(operation.name)
+        if carry_out is None:
+            raise NotImplementedException(f"{operation.name} is not implemented by this server.")
+        if operation.name in _WITH_CODE and len(request.body) > CREATE_REQUEST_BYTES:
+            raise RequestEntityTooLargeException(
+                f"Request must be smaller than {CREATE_REQUEST_BYTES} bytes for the {operation.name} operation"
+            )
+        members = read_input(self._model, operation, parameters, request)
+        check_input(self._model, operation, members)
+        output = carry_out(self._scope(request, request_id), members)
+        return write_output(self._model, operation, output, request_id)
+
+    def _answer_own_paths(self, request: Request, request_id: str) -> Reply:
+        if request.method == "GET" and request.path == HEALTH_PATH:
+            return Reply(200, (("Content-Type", JSON),), json_bytes({"status": "ok"}))
+        if request.method == "GET" and request.path.startswith(code_download.PREFIX):
+            return code_download.download(self._registry, request.path, request_id)
+        raise _unknown(request)
+
+    def _scope(self, request: Request, request_id: str) -> Scope:
+        region, account_id = request_scope(request, self._settings)
+        host = request.headers.get("host") or f"{self._settings.host}:{self._settings.port}"
+        return Scope(
+            registry=self._registry,
+            region=region,
+            account=account_id,
+            request_id=request_id,
+            base_url=f"http://{host}",
+        )
+
+
+def _unknown(request: Request) -> LambdaError:
+    sibling = sibling_service(request.path)
+    if sibling is not None:
+        return NotImplementedException(
+            f"{request.method} {request.path} belongs to {sibling}, which is not implemented by this server."
+        )
+    return UnknownOperationException(f"No operation of the Lambda API is {request.method} {request.path}.")

@@ -1,0 +1,39 @@
+"""Who asks for what, apart from the members of the operation itself.
+
+Pure data.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rie_server.model.arn import FunctionArn, parse_function_reference
+from rie_server.registry.functions import FunctionRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One call of an operation.
+
+    Attributes:
+        base_url: by which the caller reached this server, for links that it is to follow.
+    """
+
+    registry: FunctionRegistry
+    region: str
+    account: str
+    request_id: str
+    base_url: str
+
+    def function(self, members: Mapping[str, Any]) -> FunctionArn:
+        """The function that ``FunctionName`` and ``Qualifier`` mean together."""
+        return parse_function_reference(
+            members["FunctionName"],
+            qualifier=members.get("Qualifier"),
+            region=self.region,
+            account=self.account,
+        )
+
+
+# One operation: from its validated members to the members of its output.
+Operation = Callable[[Scope, Mapping[str, Any]], Mapping[str, Any]]

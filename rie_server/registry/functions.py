@@ -1,0 +1,298 @@
+"""The registry: every function of this server, durable, and what each of them runs at this moment.
+
+All changes are made by one writer thread, one after the other: it checks, stores, and only then shows the change, so
+there is no lock, nothing is visible that a crash could take back, and two callers cannot both win. Readers look at
+immutable records in a mapping that is replaced, never changed. A few preparer threads make code ready meanwhile.
+``start`` before first use, ``close`` after the last; in between every method may be called from any thread but the
+registry's own.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from rie_server.errors import (
+    CodeStorageExceededException,
+    LambdaError,
+    ResourceConflictException,
+    ResourceNotFoundException,
+)
+from rie_server.limits import CODE_STORAGE_BYTES
+from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.function import FunctionVersion
+from rie_server.model.function_code import CodeSource, code_source
+from rie_server.model.function_configuration import changed_configuration, new_configuration
+from rie_server.model.function_life_cycle import (
+    activated,
+    check_updatable,
+    created,
+    is_settled,
+    not_invocable,
+    refused,
+    updated,
+)
+from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
+from rie_server.model.tags import tagged, untagged
+from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage, Timer
+from rie_server.registry.code_keeping import CodeKeeper, code_token
+from rie_server.registry.preparation import Preparation, Ready, Refusal
+from rie_server.registry.records import FunctionRecords
+from rie_server.registry.serving import ServingVersions
+
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# How long a function stays Pending, or an update InProgress, at least: AWS's clients must be able to see it.
+SETTLE_SECONDS = 0.005
+_PREPARERS = 4
+
+
+class FunctionRegistry:
+    """Implements ``ports.FunctionCatalog`` for the engine, and the control plane for the API."""
+
+    def __init__(
+        self,
+        *,
+        store: FunctionStore,
+        code: CodeStore,
+        objects: ObjectStorage,
+        images: ImagePreparer | None,
+        supports: Callable[[FunctionVersion], str | None],
+        clock: Clock,
+        concurrency_limit: int,
+    ) -> None:
+        self.concurrency_limit = concurrency_limit
+        self._clock = clock
+        self._code = CodeKeeper(store=code, objects=objects, clock=clock)
+        self._preparation = Preparation(code=self._code, images=images, supports=supports)
+        self._records = FunctionRecords(store=store, code=self._code)
+        self._serving = ServingVersions()
+        self._timers: dict[FunctionArn, Timer] = {}
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
+        self._preparers = ThreadPoolExecutor(max_workers=_PREPARERS, thread_name_prefix="registry-preparer")
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Loads every function; what was under way when the server ended is taken up again."""
+        self._write(self._load)
+
+    def close(self) -> None:
+        """Ends both kinds of threads; waits for a preparation that is running. What is Pending stays so."""
+        self._write(self._cancel_timers)
+        self._preparers.shutdown(cancel_futures=True)
+        self._writer.shutdown()
+
+    def on_change(self, callback: Callable[[FunctionArn], None]) -> None:
+        """Calls ``callback`` on the writer thread whenever a function serves another deployment, or none any more.
+
+        It must not block, nor call the registry back except for ``resolve`` and other reads.
+        """
+        self._serving.on_change(callback)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def resolve(self, function: FunctionArn) -> FunctionVersion:
+        """See ``ports.FunctionCatalog``. One lookup, no lock."""
+        version = self._serving.find(function)
+        if version is None:
+            raise self._why_not(function)
+        return version
+
+    def get(self, function: FunctionArn) -> FunctionRecord:
+        """The record of ``function``.
+
+        Raises:
+            ResourceNotFoundException: no such function, or no such version or alias.
+        """
+        record = self._records.find(function)
+        if record is None:
+            raise ResourceNotFoundException(f"Function not found: {function}")
+        return record
+
+    def list(self, *, region: str, account: str) -> Sequence[FunctionRecord]:
+        """All functions of a region, by name."""
+        mine = (one for one in self._records.by_arn.values() if (one.arn.region, one.arn.account) == (region, account))
+        return sorted(mine, key=lambda record: record.arn.name)
+
+    def read_code(self, token: str) -> bytes | None:
+        """The zip that ``code_token`` names, if a function has it."""
+        for record in self._records.by_arn.values():
+            code = record.current.code
+            if code.package_type == "Zip" and code_token(code) == token:
+                return self._code.read(code)
+        return None
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def create(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord:
+        """Creates a function from the members of CreateFunction; it is Pending when this returns."""
+        configuration = new_configuration(function, members)
+        source = code_source(members.get("PackageType", "Zip"), members["Code"], creating=True)
+        tags = tagged({}, members.get("Tags", {}))
+        self._refuse_existing(function)
+        content = self._code.fetch(source, region=function.region)
+
+        def write() -> FunctionRecord:
+            self._refuse_existing(function)
+            record = created(
+                function,
+                _deployment(configuration, self._keep(source, content)),
+                tags,
+                revision_id=_new_id(),
+                last_modified=self._now(),
+            )
+            self._records.save(record)
+            self._schedule(record)
+            return record
+
+        return self._write(write)
+
+    def update_code(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord:
+        """Gives a function other code. With ``DryRun`` the answer is what would be, and nothing changes."""
+        known = self.get(function)
+        check_updatable(known, members.get("RevisionId"))
+        source = code_source(known.current.code.package_type, members, creating=False)
+        content = self._code.fetch(source, region=function.region)
+
+        def write() -> FunctionRecord:
+            record = self.get(function)
+            check_updatable(record, members.get("RevisionId"))
+            code = self._keep(source, content)
+            configuration = dict(record.current.configuration)
+            if "Architectures" in members:
+                configuration["Architectures"] = members["Architectures"]
+            if members.get("DryRun"):
+                self._code.retire([code.sha256])
+                return replace(record, current=replace(record.current, configuration=configuration, code=code))
+            return self._update(record, _deployment(configuration, code))
+
+        return self._write(write)
+
+    def update_configuration(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord:
+        """Changes the configuration of a function; what ``members`` does not mention stays."""
+
+        def write() -> FunctionRecord:
+            record = self.get(function)
+            check_updatable(record, members.get("RevisionId"))
+            current = record.current
+            configuration = changed_configuration(record.arn, current.code.package_type, current.configuration, members)
+            return self._update(record, _deployment(configuration, current.code))
+
+        return self._write(write)
+
+    def delete(self, function: FunctionArn) -> None:
+        """Forgets a function, in whatever state it is."""
+
+        def write() -> None:
+            record = self.get(function)
+            self._records.delete(record.arn)
+            self._serving.withdraw(record.arn)
+
+        self._write(write)
+
+    def tag(self, function: FunctionArn, tags: Mapping[str, str]) -> None:
+        self._change_tags(function, lambda current: tagged(current, tags))
+
+    def untag(self, function: FunctionArn, keys: Sequence[str]) -> None:
+        self._change_tags(function, lambda current: untagged(current, keys))
+
+    # --- on the writer thread -----------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        self._records.load()
+        for record in self._records.by_arn.values():
+            if record.serving is not None:
+                self._take_up(record, record.serving)
+            if record.serving is None or not is_settled(record):
+                self._schedule(record)
+
+    def _take_up(self, record: FunctionRecord, serving: Deployment) -> None:
+        """What served before the restart serves again, unless this server cannot run it any more."""
+        outcome = self._preparation.prepare(record.arn, serving)
+        if isinstance(outcome, Ready):
+            self._serving.publish(record.arn, outcome.version)
+        elif is_settled(record):
+            self._records.save(refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id()))
+
+    def _update(self, record: FunctionRecord, deployment: Deployment) -> FunctionRecord:
+        changed = updated(record, deployment, revision_id=_new_id(), last_modified=self._now())
+        self._records.save(changed)
+        self._schedule(changed)
+        return changed
+
+    def _settle(self, arn: FunctionArn, deployment: Deployment, outcome: Ready | Refusal) -> None:
+        record = self._records.find(arn)
+        if record is None or record.current.deployment_id != deployment.deployment_id:
+            return  # deleted, or created anew, while its code was being prepared
+        if isinstance(outcome, Refusal):
+            record = refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id())
+            self._records.save(record)
+            if record.serving is None:
+                self._serving.withdraw(arn)
+            return
+        self._records.save(activated(record, outcome.deployment, revision_id=_new_id()))
+        self._serving.publish(arn, outcome.version)
+
+    def _change_tags(self, function: FunctionArn, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        def write() -> None:
+            record = self.get(function)
+            self._records.save(replace(record, tags=change(record.tags)))
+
+        self._write(write)
+
+    def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
+        used = sum(record.current.code.size_bytes for record in self._records.by_arn.values())
+        if used + len(content) > CODE_STORAGE_BYTES:
+            raise CodeStorageExceededException("Code storage limit exceeded.")
+        return self._code.keep(source, content)
+
+    def _refuse_existing(self, function: FunctionArn) -> None:
+        if function in self._records.by_arn:
+            raise ResourceConflictException(f"Function already exist: {function.name}")
+
+    def _schedule(self, record: FunctionRecord) -> None:
+        """A moment later, on a preparer's thread, ``record``'s current deployment is made ready."""
+
+        def prepare() -> None:
+            outcome = self._preparation.prepare(record.arn, record.current)
+            self._write(lambda: self._settle(record.arn, record.current, outcome))
+
+        self._timers[record.arn] = self._clock.call_later(SETTLE_SECONDS, lambda: self._hand_over(prepare))
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def _hand_over(self, prepare: Callable[[], None]) -> None:
+        try:
+            self._preparers.submit(prepare)
+        except RuntimeError:
+            _log.debug("the registry closed before a preparation began; it is taken up at the next start")
+
+    def _write(self, change: Callable[[], _T]) -> _T:
+        return self._writer.submit(change).result()
+
+    def _why_not(self, function: FunctionArn) -> LambdaError:
+        record = self._records.find(function)
+        if record is None:
+            asked = function if function.qualifier is not None else function.qualified(LATEST)
+            return ResourceNotFoundException(f"Function not found: {asked}")
+        return not_invocable(record)
+
+    def _now(self) -> str:
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}+0000"
+
+
+def _deployment(configuration: Mapping[str, Any], code: CodeReference) -> Deployment:
+    return Deployment(deployment_id=_new_id(), configuration=configuration, code=code)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

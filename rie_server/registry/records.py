@@ -1,0 +1,54 @@
+"""All function records, in memory and in the store, and the code they refer to.
+
+Written by the registry's writer thread alone: first the store, then the mapping that readers see, which is replaced and
+never changed, so that reading needs no lock.
+"""
+
+from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.function_record import FunctionRecord, from_document, to_document
+from rie_server.ports import FunctionStore
+from rie_server.registry.code_keeping import CodeKeeper
+
+
+class FunctionRecords:
+    """Records by unqualified ARN."""
+
+    def __init__(self, *, store: FunctionStore, code: CodeKeeper) -> None:
+        self._store = store
+        self._code = code
+        self.by_arn: dict[FunctionArn, FunctionRecord] = {}
+
+    def find(self, function: FunctionArn) -> FunctionRecord | None:
+        """The record that ``function`` means with its qualifier. There are no versions or aliases but ``$LATEST``."""
+        if function.qualifier not in {None, LATEST}:
+            return None
+        return self.by_arn.get(function.unqualified)
+
+    def load(self) -> None:
+        """Reads everything; nothing can be running yet, so code that no record names goes at once."""
+        loaded = (from_document(document) for document in self._store.load().values())
+        self.by_arn = {record.arn: record for record in loaded}
+        self._code.sweep(self._referenced(), everything=True)
+
+    def save(self, record: FunctionRecord) -> None:
+        """Returns when the record is durable."""
+        self._store.save(str(record.arn), to_document(record))
+        self._show(record.arn, record)
+
+    def delete(self, arn: FunctionArn) -> None:
+        self._store.delete(str(arn))
+        self._show(arn, None)
+
+    def _show(self, arn: FunctionArn, record: FunctionRecord | None) -> None:
+        before = self.by_arn.get(arn)
+        records = {key: value for key, value in self.by_arn.items() if key != arn}
+        if record is not None:
+            records[arn] = record
+        self.by_arn = records
+        referenced = self._referenced()
+        if before is not None:
+            self._code.retire(before.code_digests() - referenced)
+        self._code.sweep(referenced)
+
+    def _referenced(self) -> frozenset[str]:
+        return frozenset().union(*(record.code_digests() for record in self.by_arn.values()))
