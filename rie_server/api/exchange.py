@@ -24,18 +24,30 @@ class Connection(Protocol):
 
 
 class Request:
-    """``path`` is URL-decoded without the query, which stays raw; header names are lower case."""
+    """``path`` is URL-decoded without the query, which stays raw; header names are lower case.
 
-    __slots__ = ("body", "connection", "headers", "method", "path", "query")
+    ``body_bytes`` is the length of the body as it was sent: more than ``len(body)`` where the server kept only the
+    beginning of one that is larger than any operation accepts.
+    """
+
+    __slots__ = ("body", "body_bytes", "connection", "headers", "method", "path", "query")
 
     def __init__(
-        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, connection: Connection
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        connection: Connection,
+        body_bytes: int | None = None,
     ) -> None:
         self.method = method
         self.path = path
         self.query = query
         self.headers = headers
         self.body = body
+        self.body_bytes = len(body) if body_bytes is None else body_bytes
         self.connection = connection
 
 
@@ -104,7 +116,8 @@ HotOperation = Callable[[Request], Reply | Deferred]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HotRoute:
-    """A hot operation and where it is mounted: paths that start with ``prefix`` and end with ``suffix``.
+    """A hot operation and where it is mounted: paths that start with ``prefix`` and end with ``suffix``; without a
+    suffix, ``prefix`` is the whole path.
 
     ``listener`` is ``lambda`` or ``runtime``: paths of one listener are 404 on the other.
     """
