@@ -53,11 +53,14 @@ class MemoryFiles:
             return None
         return files if files.peak.exists() else None
 
-    def peak_bytes(self, *, at_least: int = 0) -> int:
+    def raw_peak_bytes(self) -> int:
+        """What the kernel calls the peak; 0 when the group is gone."""
+        return int(_read(self.peak) or 0)
+
+    def without_cache(self, peak: int, *, at_least: int) -> int:
         """Highest use by processes. The kernel counts cached file pages too, which no function has asked for: what is
         cached now is taken off, but never below ``at_least``.
         """
-        peak = int(_read(self.peak) or 0)
         if peak <= at_least:
             return at_least
         statistics = _read(self.statistics)

@@ -16,13 +16,14 @@ _MARK = b"VmHWM:"
 class MemoryGauge:
     """A peak never falls, so readers and a late writer need no lock: the higher figure wins."""
 
-    __slots__ = ("_clock", "_files", "_peak_bytes", "_read_at", "_status")
+    __slots__ = ("_clock", "_files", "_peak_bytes", "_raw_peak_bytes", "_read_at", "_status")
 
     def __init__(self, *, process_id: int, files: MemoryFiles | None, clock: Clock) -> None:
         self._status = f"/proc/{process_id}/status"
         self._files = files
         self._clock = clock
         self._peak_bytes = 0
+        self._raw_peak_bytes = 0
         self._read_at = float("-inf")
 
     def peak_mb(self) -> int:
@@ -34,9 +35,16 @@ class MemoryGauge:
 
     def read(self) -> None:
         """Reads now; also right after the end, as long as the group is there."""
+        raw = 0
+        if self._files is not None:
+            raw = self._files.raw_peak_bytes()
+            if 0 < raw <= self._raw_peak_bytes:
+                # The costly files can tell nothing new.
+                return
         peak = max(self._peak_bytes, _high_water_mark_bytes(self._status))
         if self._files is not None:
-            peak = self._files.peak_bytes(at_least=peak)
+            peak = self._files.without_cache(raw, at_least=peak)
+            self._raw_peak_bytes = raw
         self._peak_bytes = max(self._peak_bytes, peak)
 
 

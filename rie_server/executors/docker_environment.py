@@ -1,0 +1,199 @@
+"""One environment that runs in a container.
+
+Output comes from the attached stream on the watch's thread, the end from the events' thread; ``flush_output`` and
+``stop`` from any. The output lock is held while lines are delivered, because that is what keeps them in order.
+
+The engine passes output on a moment after it was written, so ``flush_output`` delivers what has arrived; the rest
+follows by itself.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from typing import Any, Protocol
+
+from rie_server.executors.cgroup import MemoryFiles, cgroup_paths
+from rie_server.executors.docker_frames import FrameReader
+from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.memory_gauge import MemoryGauge
+from rie_server.model.environment import EnvironmentExit
+from rie_server.ports import Clock, EnvironmentObserver, Timer
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES = 65536
+_SIGNAL_BASE = 128
+_ENGINE_PEAK_SECONDS = 1.0
+# A function that prints without end must not keep the others' output waiting.
+_READS_AT_ONCE = 16
+
+
+class ContainerKeeper(Protocol):
+    """What an environment asks of its executor; every method returns at once."""
+
+    def end_init(self, environment: "DockerEnvironment") -> None:
+        """The extra processors of the init phase end."""
+
+    def terminate(self, environment: "DockerEnvironment") -> None: ...
+
+    def remove(self, environment: "DockerEnvironment") -> None: ...
+
+    def refresh_peak(self, environment: "DockerEnvironment") -> None: ...
+
+
+class DockerEnvironment:
+    def __init__(
+        self,
+        *,
+        environment_id: str,
+        container_id: str,
+        observer: EnvironmentObserver,
+        watch: FileWatch,
+        clock: Clock,
+        keeper: ContainerKeeper,
+    ) -> None:
+        self.environment_id = environment_id
+        self.container_id = container_id
+        self.exited = threading.Event()
+        self.output_ended = threading.Event()
+        self.nano_processors_after_init: int | None = None
+        self._observer = observer
+        self._watch = watch
+        self._clock = clock
+        self._keeper = keeper
+        self._reading = threading.Lock()
+        self._frames = FrameReader()
+        self._output: int | None = None
+        self._state = threading.Lock()
+        self._settled = False
+        self._terminating = False
+        self._stopped = False
+        self._exit_told = False
+        self._grace: Timer | None = None
+        self._gauge: MemoryGauge | None = None
+        self._peak_mb_by_engine = 0
+        self._peak_asked_at = float("-inf")
+
+    # --- RunningEnvironment -------------------------------------------------------------------------------------------
+
+    def flush_output(self) -> None:
+        with self._reading:
+            self._read_what_is_there()
+            for line in self._frames.flush():
+                self._observer.on_output(line)
+        if not self._settled:
+            self.settle()
+
+    def peak_memory_mb(self) -> int:
+        if self._gauge is not None:
+            return max(self._gauge.peak_mb(), self._peak_mb_by_engine)
+        now = self._clock.monotonic()
+        if now - self._peak_asked_at >= _ENGINE_PEAK_SECONDS:
+            self._peak_asked_at = now
+            self._keeper.refresh_peak(self)
+        return self._peak_mb_by_engine
+
+    def stop(self, *, grace_seconds: float = 0.0) -> None:
+        with self._state:
+            if self._stopped or (grace_seconds > 0 and self._terminating):
+                return
+            self._terminating = True
+            gentle = grace_seconds > 0 and not self.exited.is_set()
+            self._stopped = not gentle
+            if gentle:
+                self._grace = self._clock.call_later(grace_seconds, self.stop)
+            elif self._grace is not None:
+                self._grace.cancel()
+        if gentle:
+            self._keeper.terminate(self)
+        else:
+            self._keeper.remove(self)
+
+    # --- for the executor ---------------------------------------------------------------------------------------------
+
+    def listen(self, output: int) -> None:
+        """Takes over the attached stream's descriptor."""
+        os.set_blocking(output, False)
+        self._output = output
+        self._watch.add(output, self._on_readable)
+
+    def settle(self) -> None:
+        with self._state:
+            if self._settled:
+                return
+            self._settled = True
+        self._keeper.end_init(self)
+
+    def measure(self, inspected: dict[str, Any]) -> None:
+        """Finds where the kernel keeps this container's figures, if that is this machine's kernel."""
+        process_id = int(inspected["State"].get("Pid") or 0)
+        files = MemoryFiles.of(cgroup_paths(process_id)) if process_id else None
+        # The folder carries the container's id; otherwise the number belongs to a process of ours.
+        if files is not None and self.container_id in str(files.peak):
+            self._gauge = MemoryGauge(process_id=process_id, files=files, clock=self._clock)
+
+    def note_peak(self, megabytes: int) -> None:
+        self._peak_mb_by_engine = max(self._peak_mb_by_engine, megabytes)
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped
+
+    def close_output(self) -> None:
+        with self._reading:
+            self._read_what_is_there()
+            if self._output is not None:
+                self._watch.close_file(self._output)
+                self._output = None
+        self.output_ended.set()
+
+    def tell_exit(self, exit_: EnvironmentExit) -> None:
+        """After the last output; the first call counts."""
+        with self._state:
+            if self._exit_told:
+                return
+            self._exit_told = True
+        self.close_output()
+        with self._reading:
+            for line in self._frames.flush():
+                self._observer.on_output(line)
+        self.exited.set()
+        self._observer.on_exit(exit_)
+
+    # --- output -------------------------------------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        with self._reading:
+            ended = not self._read_what_is_there()
+        if ended:
+            self.close_output()
+
+    def _read_what_is_there(self) -> bool:
+        """False at the end of the stream."""
+        if self._output is None:
+            return True
+        for _ in range(_READS_AT_ONCE):
+            try:
+                data = os.read(self._output, _READ_BYTES)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not data:
+                return False
+            for line in self._frames.feed(data):
+                self._observer.on_output(line)
+        return True
+
+
+def exit_from(inspected: dict[str, Any] | None, exit_code: int) -> EnvironmentExit:
+    """What ended the container; ``inspected`` is None when it is gone already."""
+    out_of_memory = bool(inspected and inspected["State"].get("OOMKilled"))
+    number = exit_code - _SIGNAL_BASE
+    with contextlib.suppress(ValueError):
+        return EnvironmentExit(
+            signal=int(signal.Signals(number)), out_of_memory=out_of_memory and number == signal.SIGKILL
+        )
+    return EnvironmentExit(status=exit_code)
