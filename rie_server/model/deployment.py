@@ -1,7 +1,7 @@
 """What must be done so that a function is as its template says: a decision, which ``registry.deployment`` carries out.
 
-Pure. What is wanted is compared with what is there, not with what was deployed last, so that a function which was changed by
-hand is as its template says again after a restart.
+Pure. What is wanted is compared with what is there, not with what was deployed last, so that a function which was
+changed by hand is as its template says again after a restart.
 """
 
 import base64

@@ -117,11 +117,7 @@ def deploy_template(
 def _checked(function: TemplateFunction, path: Path, region: str, account_id: str) -> _Wanted:
     arn = FunctionArn(region=region, account=account_id, name=function.name)
     try:
-        code = (
-            dict(function.code.members)
-            if isinstance(function.code, RemoteCode)
-            else {"ZipFile": package(function.code)}
-        )
+        code = _code_members(function)
         code_source(function.members["PackageType"], code, creating=True)
         configuration = new_configuration(arn, function.members)
     except (ConfigurationError, LambdaError) as wrong:
@@ -138,6 +134,12 @@ def _checked(function: TemplateFunction, path: Path, region: str, account_id: st
             image_uri=code.get("ImageUri"),
         ),
     )
+
+
+def _code_members(function: TemplateFunction) -> dict[str, Any]:
+    if isinstance(function.code, RemoteCode):
+        return dict(function.code.members)
+    return {"ZipFile": package(function.code)}
 
 
 class _Rollout:
