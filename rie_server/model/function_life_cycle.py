@@ -5,6 +5,7 @@ Pure: from a record to the next one, or a refusal in AWS's words. The new revisi
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from rie_server.errors import LambdaError, PreconditionFailedException, ResourceConflictException
@@ -116,6 +117,12 @@ def not_invocable(record: FunctionRecord) -> LambdaError:
         "The operation cannot be performed at this time. "
         f"The function is currently in the following state: {record.life.state}"
     )
+
+
+def timestamp(epoch_seconds: float) -> str:
+    """As ``LastModified`` shows it: ``2026-01-01T00:00:00.000+0000``."""
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
 def _move(record: FunctionRecord, state: State) -> State:

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Iterable
 from pathlib import Path
 
+from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.function_code import CodeSource, ContainerImage, StoredObject, UploadedZip
 from rie_server.model.function_record import CodeReference
 from rie_server.ports import Clock, CodeStore, ObjectStorage
@@ -42,10 +43,13 @@ class CodeKeeper:
 
         Raises:
             InvalidParameterValueException: not a zip that may be unpacked.
+            RequestEntityTooLargeException: the zip itself is too large.
         """
         if isinstance(source, ContainerImage):
             return CodeReference(package_type="Image", sha256="", size_bytes=0, image_uri=source.uri)
-        stored = self._store.put(content)
+        # AWS limits the zip of a request; one from S3 may be as large as what it unpacks to.
+        limit_bytes = UNZIPPED_BYTES if isinstance(source, StoredObject) else ZIP_BYTES
+        stored = self._store.put(content, zip_limit_bytes=limit_bytes)
         return CodeReference(package_type="Zip", sha256=stored.sha256, size_bytes=stored.size_bytes)
 
     def directory(self, code: CodeReference) -> Path | None:

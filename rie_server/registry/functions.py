@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from rie_server.errors import (
@@ -33,6 +32,7 @@ from rie_server.model.function_life_cycle import (
     is_settled,
     not_invocable,
     refused,
+    timestamp,
     updated,
 )
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
@@ -41,7 +41,7 @@ from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, Obj
 from rie_server.registry.code_keeping import CodeKeeper, code_token
 from rie_server.registry.preparation import Preparation, Ready, Refusal
 from rie_server.registry.records import FunctionRecords
-from rie_server.registry.serving import ServingVersions
+from rie_server.registry.serving import Listener, ServingVersions
 
 _log = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ class FunctionRegistry:
         self._preparers.shutdown(cancel_futures=True)
         self._writer.shutdown()
 
-    def on_change(self, callback: Callable[[FunctionArn], None]) -> None:
-        """Calls ``callback`` on the writer thread whenever a function serves another deployment, or none any more.
+    def on_change(self, callback: Listener) -> None:
+        """Calls ``callback`` on the writer thread with the function and the deployment that serves it now, or None.
 
         It must not block, nor call the registry back except for ``resolve`` and other reads.
         """
@@ -145,7 +145,7 @@ class FunctionRegistry:
                 _deployment(configuration, self._keep(source, content)),
                 tags,
                 revision_id=_new_id(),
-                last_modified=self._now(),
+                last_modified=timestamp(self._clock.now()),
             )
             self._records.save(record)
             self._schedule(record)
@@ -221,7 +221,7 @@ class FunctionRegistry:
             self._records.save(refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id()))
 
     def _update(self, record: FunctionRecord, deployment: Deployment) -> FunctionRecord:
-        changed = updated(record, deployment, revision_id=_new_id(), last_modified=self._now())
+        changed = updated(record, deployment, revision_id=_new_id(), last_modified=timestamp(self._clock.now()))
         self._records.save(changed)
         self._schedule(changed)
         return changed
@@ -236,8 +236,11 @@ class FunctionRegistry:
             if record.serving is None:
                 self._serving.withdraw(arn)
             return
-        self._records.save(activated(record, outcome.deployment, revision_id=_new_id()))
+        record = activated(record, outcome.deployment, revision_id=_new_id())
+        self._records.store(record)
+        # Published first: who sees Active may invoke at once.
         self._serving.publish(arn, outcome.version)
+        self._records.show(record)
 
     def _change_tags(self, function: FunctionArn, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
         def write() -> None:
@@ -284,10 +287,6 @@ class FunctionRegistry:
             asked = function if function.qualifier is not None else function.qualified(LATEST)
             return ResourceNotFoundException(f"Function not found: {asked}")
         return not_invocable(record)
-
-    def _now(self) -> str:
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
-        return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}+0000"
 
 
 def _deployment(configuration: Mapping[str, Any], code: CodeReference) -> Deployment:

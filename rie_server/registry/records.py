@@ -4,6 +4,8 @@ Written by the registry's writer thread alone: first the store, then the mapping
 never changed, so that reading needs no lock.
 """
 
+from collections.abc import Mapping
+
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_record import FunctionRecord, from_document, to_document
 from rie_server.ports import FunctionStore
@@ -28,11 +30,19 @@ class FunctionRecords:
         """Reads everything; nothing can be running yet, so code that no record names goes at once."""
         loaded = (from_document(document) for document in self._store.load().values())
         self.by_arn = {record.arn: record for record in loaded}
-        self._code.sweep(self._referenced(), everything=True)
+        self._code.sweep(_referenced(self.by_arn), everything=True)
 
     def save(self, record: FunctionRecord) -> None:
+        """Makes a record durable, then visible."""
+        self.store(record)
+        self.show(record)
+
+    def store(self, record: FunctionRecord) -> None:
         """Returns when the record is durable."""
         self._store.save(str(record.arn), to_document(record))
+
+    def show(self, record: FunctionRecord) -> None:
+        """Lets readers see a record that has been stored."""
         self._show(record.arn, record)
 
     def delete(self, arn: FunctionArn) -> None:
@@ -44,11 +54,12 @@ class FunctionRecords:
         records = {key: value for key, value in self.by_arn.items() if key != arn}
         if record is not None:
             records[arn] = record
-        self.by_arn = records
-        referenced = self._referenced()
+        referenced = _referenced(records)
         if before is not None:
             self._code.retire(before.code_digests() - referenced)
+        self.by_arn = records
         self._code.sweep(referenced)
 
-    def _referenced(self) -> frozenset[str]:
-        return frozenset().union(*(record.code_digests() for record in self.by_arn.values()))
+
+def _referenced(records: Mapping[FunctionArn, FunctionRecord]) -> frozenset[str]:
+    return frozenset().union(*(record.code_digests() for record in records.values()))
