@@ -1,1 +1,162 @@
-"""In the making."""
+"""Composition root: the only file that names concrete classes.
+
+``build`` puts a server together and starts nothing; ``RieServer`` starts and stops the parts in the order in which they
+need one another. The order of stopping is the reverse: nothing is taken away from a part that still runs.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rie_server.api.exchange import HotRoute
+from rie_server.api.lambda_api.invoke import InvokeOperation
+from rie_server.api.lambda_api.router import LambdaApi
+from rie_server.api.runtime_api.identity import EnvironmentIdentities
+from rie_server.api.runtime_api.operations import RuntimeApi
+from rie_server.api.serving import Listen
+from rie_server.clock import SystemClock
+from rie_server.config import Settings
+from rie_server.events.worker import EventWorker
+from rie_server.executors.choose import choose_executor
+from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.front_controller import FrontController
+from rie_server.invoke.mailbox import Mailbox
+from rie_server.invoke.supervisor import Supervisor
+from rie_server.limits import ACCOUNT_CONCURRENCY
+from rie_server.registry.deployment import DeployedFunction, deploy_template
+from rie_server.registry.functions import FunctionRegistry
+from rie_server.stores.code import ZipCodeStore
+from rie_server.stores.database import Database, sqlite_url
+from rie_server.stores.events import DatabaseEventStore
+from rie_server.stores.functions import DatabaseFunctionStore
+from rie_server.stores.owner import current_owner, is_alive
+from rie_server.stores.s3 import BotoObjectStorage
+from rie_server.stores.server_id import server_id
+from rie_server.telemetry.logs import LogWriter
+
+# An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
+ENVIRONMENT_MB = 64
+ENVIRONMENT_THREADS = 8
+
+
+def host_capacity() -> int:
+    """How many environments the host's memory allows."""
+    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
+    return max(4, memory_mb * 3 // 4 // ENVIRONMENT_MB)
+
+
+class RieServer:
+    """One server: every part, made and connected (fills ``api.serving.Server``)."""
+
+    def __init__(self, settings: Settings, listen: Listen) -> None:
+        self.settings = settings
+        self._clock = clock = SystemClock()
+        self._identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
+        self._owner = current_owner()
+        self._executor = choose_executor(
+            settings,
+            server_id=server_id(settings.data_dir),
+            owner=self._owner,
+            endpoints=self._identities,
+            clock=clock,
+        )
+        self._database = Database(sqlite_url(settings.data_dir))
+        self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
+        capacity = host_capacity()
+        self._fleet = Fleet(
+            clock=clock,
+            logs=self._logs,
+            max_environments=settings.max_environments or capacity,
+            keepalive_seconds=settings.keepalive_seconds,
+        )
+        self._supervisor = Supervisor(
+            fleet=self._fleet,
+            executor=self._executor,
+            clock=clock,
+            neighbours=settings.function_variables,
+            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
+        )
+        concurrency_limit = min(ACCOUNT_CONCURRENCY, capacity)
+        self._registry = FunctionRegistry(
+            store=DatabaseFunctionStore(self._database),
+            code=ZipCodeStore(settings.data_dir / "code"),
+            objects=BotoObjectStorage(),
+            images=self._executor.images,
+            supports=self._executor.supports,
+            clock=clock,
+            concurrency_limit=concurrency_limit,
+        )
+        self._registry.on_change(self._fleet.retire)
+        self._front_controller = FrontController(
+            catalog=self._registry, fleet=self._fleet, clock=clock, concurrency_limit=concurrency_limit
+        )
+        self._events = EventWorker(
+            store=DatabaseEventStore(self._database),
+            invoker=self._front_controller,
+            clock=clock,
+            owner=self._owner,
+            is_alive=is_alive,
+        )
+        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor)
+        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        self.lambda_api = LambdaApi(registry=self._registry, settings=settings)
+        invoke = InvokeOperation(
+            invoker=self._front_controller,
+            catalog=self._registry,
+            events=self._events,
+            settings=settings,
+            clock=clock,
+            validate=self.lambda_api.validate_invoke,
+        )
+        self.lambda_api.mount_hot(invoke.route)
+        self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+        self._deployed: Sequence[DeployedFunction] = ()
+
+    @property
+    def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
+        """Where containers reach the Runtime API, unless the user has said where."""
+        gateway = None if self.settings.runtime_host else self._executor.bridge_gateway()
+        return () if gateway is None else ((gateway, self.settings.runtime_port),)
+
+    def start(self) -> None:
+        """Clears up after an earlier server that crashed, then begins; returns when the template is deployed."""
+        self._clock.start()
+        self._executor.remove_orphans()
+        self._registry.start()
+        self._fleet.begin_sweeping()
+        self._events.start()
+        if self.settings.template is not None:
+            self._deployed = deploy_template(
+                self.settings.template,
+                registry=self._registry,
+                supports=self._executor.supports,
+                clock=self._clock,
+                region=self.settings.region,
+                account_id=self.settings.account_id,
+            )
+
+    def drain(self, seconds: float) -> None:
+        give_up_at = self._clock.monotonic() + seconds
+        self._events.drain(seconds)
+        self._front_controller.drain(max(0.0, give_up_at - self._clock.monotonic()))
+
+    def stop(self) -> None:
+        """Who takes work stops first, then who does it, then what they stand on."""
+        self._events.close()
+        self._fleet.close()
+        self._supervisor.close()
+        self._executor.close()
+        self._registry.close()
+        self._database.close()
+        self._logs.flush()
+        self._clock.close()
+
+    def ready_line(self) -> str:
+        base = f"http://{self.settings.host}:{self.settings.port}"
+        lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *map(str, self._deployed)]
+        name = next((one.name for one in self._deployed if one.is_ready), "NAME")
+        lines.append(f"RIE Server is ready at {base} - try: rie invoke {name}")
+        return "\n".join(lines)
+
+
+build: Callable[[Settings, Listen], RieServer] = RieServer
