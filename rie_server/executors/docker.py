@@ -170,6 +170,7 @@ class DockerExecutor:
         environment = DockerEnvironment(
             environment_id=spec.environment_id,
             container_id=container_id,
+            memory_mb=spec.function.memory_size_mb,
             observer=observer,
             watch=self._watch,
             clock=self._clock,
@@ -215,7 +216,6 @@ class DockerExecutor:
         self._later(self._engine.api().kill, environment.container_id, "SIGTERM")
 
     def remove(self, environment: DockerEnvironment) -> None:
-        self._endpoints.close(environment.environment_id)
         self._later(self._remove, environment)
 
     def refresh_peak(self, environment: DockerEnvironment) -> None:
@@ -248,6 +248,8 @@ class DockerExecutor:
 
     def _remove(self, environment: DockerEnvironment) -> None:
         self._remove_container(environment.container_id)
+        # Not before: a runtime that loses its connection ends by itself, and that would be told as its own doing.
+        self._endpoints.close(environment.environment_id)
         environment.tell_exit(EnvironmentExit(signal=signal.SIGKILL))
         with self._lock:
             self._environments.pop(environment.container_id, None)

@@ -49,6 +49,7 @@ class DockerEnvironment:
         *,
         environment_id: str,
         container_id: str,
+        memory_mb: int,
         observer: EnvironmentObserver,
         watch: FileWatch,
         clock: Clock,
@@ -59,6 +60,7 @@ class DockerEnvironment:
         self.exited = threading.Event()
         self.output_ended = threading.Event()
         self.nano_processors_after_init: int | None = None
+        self._memory_mb = memory_mb
         self._observer = observer
         self._watch = watch
         self._clock = clock
@@ -155,6 +157,9 @@ class DockerEnvironment:
             if self._exit_told:
                 return
             self._exit_told = True
+        if exit_.out_of_memory:
+            # The kernel's figures went with the container; it had reached its limit.
+            self.note_peak(self._memory_mb)
         self.close_output()
         with self._reading:
             for line in self._frames.flush():

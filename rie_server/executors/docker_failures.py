@@ -6,12 +6,15 @@ from rie_server.ports import EnvironmentStartError
 
 _EXEC = re.compile(r'exec: "(?P<program>[^"]*)": (?P<words>.+?)(?:: unknown|"|$)')
 _CHDIR = re.compile(r'chdir to cwd \("(?P<folder>[^"]*)"\)')
+_MKDIR = re.compile(r"Cannot mkdir: (?P<folder>.+) is not a directory")
 
 
 def start_failure(explanation: str) -> EnvironmentStartError:
     """For a container that was created and cannot start, or cannot even be created."""
     if (match := _CHDIR.search(explanation)) is not None:
         return EnvironmentStartError("Runtime.InvalidWorkingDir", f"chdir {match['folder']}: no such file or directory")
+    if (match := _MKDIR.search(explanation)) is not None:
+        return EnvironmentStartError("Runtime.InvalidWorkingDir", f"chdir {match['folder']}: not a directory")
     if (match := _EXEC.search(explanation)) is not None:
         words = match["words"].removeprefix(f"stat {match['program']}: ")
         return EnvironmentStartError("Runtime.InvalidEntrypoint", f"fork/exec {match['program']}: {words}")

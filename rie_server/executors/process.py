@@ -112,6 +112,8 @@ class ProcessExecutor:
 
     def close(self) -> None:
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
         # Starts that are under way are let through, so that none is missed below.
         self._spawner.submit(lambda: None).result()
