@@ -60,8 +60,10 @@ class DeployedFunction:
         return self.reason is None
 
     def __str__(self) -> str:
-        line = f"{self.name}: {self.action}" + (f" ({self.reason})" if self.reason else "")
-        return f"{line}; not carried out: {', '.join(self.ignored)}" if self.ignored else line
+        line = f"{self.name}: {self.action}"
+        if self.reason is not None:
+            line += f": {self.reason}" if self.action in ("skipped", "failed") else f", not ready: {self.reason}"
+        return f"{line} [not carried out: {', '.join(self.ignored)}]" if self.ignored else line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

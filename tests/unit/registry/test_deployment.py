@@ -180,19 +180,19 @@ def test_functions_that_the_template_does_not_name_are_left_alone(deployments: D
 def test_a_function_that_cannot_run_here_is_skipped_with_the_reason(deployments: Deployments) -> None:
     deployments.obstacle = "no Docker engine answers"
     (shop,) = deployments.deploy(IMAGE)
-    assert str(shop) == "shop: skipped (no Docker engine answers)"
+    assert str(shop) == "shop: skipped: no Docker engine answers"
     assert not deployments.registry.list(region=REGION, account=ACCOUNT)
 
 
 def test_an_image_that_is_missing_fails_its_function_and_not_the_start(deployments: Deployments) -> None:
     (shop,) = deployments.deploy(IMAGE.replace("shop:1", "missing:1"))
-    assert str(shop) == "shop: created (there is no image missing:1)"
+    assert str(shop) == "shop: created, not ready: there is no image missing:1"
     assert not shop.is_ready
 
 
 def test_deploy_does_not_wait_for_what_takes_long(deployments: Deployments) -> None:
     (hello,) = deployments.deploy(TEMPLATE % "", wait_seconds=0.0)
-    assert str(hello) == "hello: created (still being prepared)"
+    assert str(hello) == "hello: created, not ready: still being prepared"
 
 
 def test_code_in_s3_is_updated_only_when_the_object_has_changed(deployments: Deployments) -> None:
@@ -212,7 +212,7 @@ def test_code_that_s3_does_not_have_fails_its_function_and_not_the_start(deploym
 
 def test_properties_that_are_not_carried_out_are_told(deployments: Deployments) -> None:
     (hello,) = deployments.deploy(TEMPLATE % ", Events: {}")
-    assert str(hello) == "hello: created; not carried out: Events"
+    assert str(hello) == "hello: created [not carried out: Events]"
 
 
 @pytest.mark.parametrize(
