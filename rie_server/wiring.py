@@ -121,6 +121,7 @@ class RieServer:
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins; returns when the template is deployed."""
         self._clock.start()
+        self._logs.start()
         self._executor.remove_orphans()
         self._registry.start()
         self._fleet.begin_sweeping()
@@ -148,7 +149,7 @@ class RieServer:
         self._executor.close()
         self._registry.close()
         self._database.close()
-        self._logs.flush()
+        self._logs.close()
         self._clock.close()
 
     def ready_line(self) -> str:

@@ -1,8 +1,8 @@
 """Logs of functions: on the server's output and in one file per function.
 
-Lines are collected and written a moment later by the clock's thread, so an invocation never waits for a disk.
-Files are ``<directory>/<region>/<function>.log``, each line ``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``.
-Thread-safe. A disk that is full loses log lines, never invocations.
+Lines are collected and written a moment later by the thread ``log-writer``, so an invocation never waits for a disk or
+for whoever reads the server's output. Files are ``<directory>/<region>/<function>.log``, each line
+``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``. Thread-safe. What cannot be written is lost; an invocation never is.
 """
 
 import logging
@@ -19,7 +19,10 @@ from rie_server.ports import Clock, InvocationReport
 from rie_server.telemetry import platform_lines
 
 WRITE_DELAY_SECONDS = 0.02
+CLOSE_SECONDS = 2.0
 ROTATE_BYTES = 10 * 1024 * 1024
+# Above this the reader of our output or the disk has stalled; the oldest lines give way.
+WAITING_LINES = 200_000
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +41,22 @@ class LogWriter:
         self._show = show or _show_on_stdout
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._lines: deque[tuple[FunctionVersion, str, float, str]] = deque()
-        self._scheduled = False
+        self._lines: deque[tuple[FunctionVersion, str, float, str]] = deque(maxlen=WAITING_LINES)
+        self._wake = threading.Event()
+        self._woken = False
+        self._closing = False
         self._troubled = False
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Writes what is left; gives up on an output that nobody reads any more."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
 
     def open(self, function: FunctionVersion, environment_id: str) -> "EnvironmentLogStream":
         return EnvironmentLogStream(function, environment_id, self.add)
@@ -48,21 +64,22 @@ class LogWriter:
     def add(self, function: FunctionVersion, environment_id: str, line: str) -> None:
         with self._lock:
             self._lines.append((function, environment_id, self._clock.now(), line))
-            if self._scheduled:
+            if self._woken:
                 return
-            self._scheduled = True
-        self._clock.call_later(WRITE_DELAY_SECONDS, self.flush)
+            self._woken = True
+        self._wake.set()
 
     def flush(self) -> None:
         """Writes everything that has been collected."""
         with self._writing:
             with self._lock:
-                lines, self._lines = self._lines, deque()
-                self._scheduled = False
+                lines, self._lines = self._lines, deque(maxlen=WAITING_LINES)
+                self._woken = False
             by_file: dict[Path, list[str]] = {}
             shown: list[str] = []
             for function, environment_id, at, line in lines:
                 path = self._directory / function.arn.region / f"{function.arn.name}.log"
+                line = line.replace("\r", "\n")  # noqa: PLW2901 - how a runtime joins the lines of one record
                 text = f"{_timestamp(at)} {environment_id[:8]} {line}\n"
                 by_file.setdefault(path, []).append(text)
                 shown.append(f"[{function.arn.name}] {line}\n")
@@ -70,6 +87,14 @@ class LogWriter:
                 self._show("".join(shown))
             for path, texts in by_file.items():
                 self._append(path, "".join(texts))
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait()
+            self._wake.clear()
+            self._clock.sleep(WRITE_DELAY_SECONDS)
+            self.flush()
+        self.flush()
 
     def _append(self, path: Path, text: str) -> None:
         try:

@@ -1,9 +1,11 @@
 """The log that people read: AWS's lines, in order, in files and on the server's output."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from rie_server.clock import SystemClock
 from rie_server.ports import InvocationReport
 from rie_server.telemetry import platform_lines
 from rie_server.telemetry.logs import ROTATE_BYTES, LogWriter
@@ -45,13 +47,14 @@ def test_init_start_names_the_runtime_as_aws_does() -> None:
 
 def test_lines_reach_the_file_and_the_output_a_moment_later_and_in_order(tmp_path: Path, clock: FakeClock) -> None:
     shown: list[str] = []
-    stream = writer(tmp_path, clock, shown).open(function_version(), "0123456789abcdef")
+    log_writer = writer(tmp_path, clock, shown)
+    stream = log_writer.open(function_version(), "0123456789abcdef")
     stream.started("id", want_tail=False)
     stream.output("grüße".encode())
     stream.output(b"\xff")
     stream.finished(WARM)
     assert shown == []
-    clock.advance(0.1)
+    log_writer.flush()
     assert "".join(shown).splitlines()[:3] == [
         "[orders] START RequestId: id Version: $LATEST",
         "[orders] grüße",
@@ -82,11 +85,12 @@ def test_one_huge_line_is_cut_to_the_tail(tmp_path: Path, clock: FakeClock) -> N
 
 
 def test_a_full_file_is_rotated(tmp_path: Path, clock: FakeClock) -> None:
-    stream = writer(tmp_path, clock, []).open(function_version(), "e")
+    log_writer = writer(tmp_path, clock, [])
+    stream = log_writer.open(function_version(), "e")
     stream.output(b"x" * ROTATE_BYTES)
-    clock.advance(0.1)
+    log_writer.flush()
     stream.output(b"next")
-    clock.advance(0.1)
+    log_writer.flush()
     assert (tmp_path / "us-east-1" / "orders.log").read_text().endswith(" next\n")
     assert (tmp_path / "us-east-1" / "orders.log.1").stat().st_size > ROTATE_BYTES
 
@@ -97,9 +101,37 @@ def test_a_disk_that_refuses_is_told_once_and_loses_no_invocation(
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     shown: list[str] = []
-    stream = LogWriter(directory=blocked, clock=clock, show=shown.append).open(function_version(), "e")
+    log_writer = LogWriter(directory=blocked, clock=clock, show=shown.append)
+    stream = log_writer.open(function_version(), "e")
     for _ in range(2):
         stream.output(b"line")
-        clock.advance(0.1)
+        log_writer.flush()
     assert len(shown) == 2
     assert len(caplog.records) == 1
+
+
+def test_the_lines_of_one_record_are_lines_for_whoever_reads_them(tmp_path: Path, clock: FakeClock) -> None:
+    shown: list[str] = []
+    log_writer = writer(tmp_path, clock, shown)
+    log_writer.open(function_version(), "e").output(b"[ERROR] ValueError\rTraceback\r  File")
+    log_writer.flush()
+    assert "".join(shown) == "[orders] [ERROR] ValueError\nTraceback\n  File\n"
+
+
+def test_an_output_that_nobody_reads_holds_up_nothing_but_itself(tmp_path: Path) -> None:
+    stalled, release = threading.Event(), threading.Event()
+
+    def stall(_text: str) -> None:
+        stalled.set()
+        release.wait(10)
+
+    log_writer = LogWriter(directory=tmp_path, clock=SystemClock(), show=stall)
+    log_writer.start()
+    stream = log_writer.open(function_version(), "e")
+    stream.output(b"one")
+    assert stalled.wait(5)
+    for _ in range(100):
+        stream.output(b"more")
+    release.set()
+    log_writer.close()
+    assert (tmp_path / "us-east-1" / "orders.log").read_text().count("more") == 100
