@@ -64,6 +64,7 @@ class Check:
         limit: None where nothing is promised and the figure is only shown.
         at_least: the figure must reach ``limit``; otherwise it must stay at or below it.
         reason: why nothing was measured; then ``spread`` is None.
+        broken: nothing was measured because something failed, not because it cannot be measured here.
     """
 
     claim: str
@@ -72,11 +73,12 @@ class Check:
     limit: float | None = None
     at_least: bool = False
     reason: str = ""
+    broken: bool = False
 
     @property
     def verdict(self) -> Verdict:
         if self.spread is None:
-            return Verdict.SKIP
+            return Verdict.FAIL if self.broken else Verdict.SKIP
         if self.limit is None:
             return Verdict.FIGURE
         kept = self.spread.median >= self.limit if self.at_least else self.spread.median <= self.limit

@@ -6,7 +6,7 @@ A contender is a context manager's value: leaving the context ends all its proce
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,12 +78,24 @@ def private_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_all(processes: Sequence[ChildProcess], *, may_leave: bool = False) -> None:
-    """Ends ``processes``, last one first.
+@contextmanager
+def ended_at_last(*, may_leave: bool = False) -> Iterator[list[ChildProcess]]:
+    """A list to put processes in; they are ended when the context is left, the last one first.
 
     Raises:
-        LeftBehind: one of them left processes of its own; they have been ended, but it should have.
+        LeftBehind: one of them left processes of its own; they have been ended too, but it should have done that.
+            Not raised over an exception that is already on its way.
     """
-    left = [command for process in reversed(processes) for command in process.end()]
+    processes: list[ChildProcess] = []
+    try:
+        yield processes
+    except BaseException:
+        _end(processes)
+        raise
+    left = _end(processes)
     if left and not may_leave:
         raise LeftBehind("; ".join(left))
+
+
+def _end(processes: list[ChildProcess]) -> list[str]:
+    return [command for process in reversed(processes) for command in process.end()]

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.contenders.contender import (
     Contender,
     Unavailable,
-    end_all,
+    ended_at_last,
     private_folder,
     runtime_command,
     runtime_variables,
@@ -65,19 +65,16 @@ def emulator(*, handler: str = "hello", warm: Load | None = None, warm_up: bool 
     port, runtime_port = free_port(), free_port()
     addresses = ["--runtime-interface-emulator-address", f"{LOOPBACK}:{port}"]
     addresses += ["--runtime-api-address", f"{LOOPBACK}:{runtime_port}"]
-    processes: list[ChildProcess] = []
-    with private_folder() as folder:
-        try:
-            server = ChildProcess(
-                [str(binary), "--log-level", "error", *addresses, *runtime_command(handler)],
-                environment=clean_environment(**runtime_variables()),
-                folder=folder,
-            )
-            processes.append(server)
-            server.listens_on(port)
-            target = Target(host=LOOPBACK, port=port, path="/2015-03-31/functions/function/invocations")
-            if warm_up:
-                run_load(target, warm or Load(requests=20))
-            yield Contender(name=NAME, target=target, processes=tuple(processes))
-        finally:
-            end_all(processes, may_leave=True)  # whether it ends its runtime is not what we measure
+    # Whether it ends its runtime is not what we measure.
+    with private_folder() as folder, ended_at_last(may_leave=True) as processes:
+        process = ChildProcess(
+            [str(binary), "--log-level", "error", *addresses, *runtime_command(handler)],
+            environment=clean_environment(**runtime_variables()),
+            folder=folder,
+        )
+        processes.append(process)
+        process.listens_on(port)
+        target = Target(host=LOOPBACK, port=port, path="/2015-03-31/functions/function/invocations")
+        if warm_up:
+            run_load(target, warm or Load(requests=20))
+        yield Contender(name=NAME, target=target, processes=(process,))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from benchmarks.contenders.contender import (
     Contender,
-    end_all,
+    ended_at_last,
     private_folder,
     runtime_command,
     runtime_variables,
@@ -20,24 +20,20 @@ NAME = "floor"
 @contextmanager
 def floor(*, environments: int = 1, handler: str = "hello", warm: Load | None = None) -> Iterator[Contender]:
     port = free_port()
-    processes: list[ChildProcess] = []
-    with private_folder() as folder:
-        try:
-            server = ChildProcess(
-                [sys.executable, "-m", "benchmarks.floor", str(port)],
-                environment=clean_environment(PYTHONPATH=str(REPOSITORY)),
-                folder=folder,
+    with private_folder() as folder, ended_at_last() as processes:
+        server = ChildProcess(
+            [sys.executable, "-m", "benchmarks.floor", str(port)],
+            environment=clean_environment(PYTHONPATH=str(REPOSITORY)),
+            folder=folder,
+        )
+        processes.append(server)
+        server.listens_on(port)
+        variables = clean_environment(**runtime_variables(f"{LOOPBACK}:{port}"))
+        for number in range(environments):
+            command = runtime_command(handler)
+            processes.append(
+                ChildProcess(command, environment=variables, folder=folder, log_name=f"runtime-{number}.log")
             )
-            processes.append(server)
-            server.listens_on(port)
-            variables = clean_environment(**runtime_variables(f"{LOOPBACK}:{port}"))
-            for number in range(environments):
-                command = runtime_command(handler)
-                processes.append(
-                    ChildProcess(command, environment=variables, folder=folder, log_name=f"runtime-{number}.log")
-                )
-            target = Target(host=LOOPBACK, port=port, path="/2015-03-31/functions/bench/invocations")
-            run_load(target, warm or Load(clients=max(2, environments), requests=20 * environments))
-            yield Contender(name=NAME, target=target, processes=tuple(processes))
-        finally:
-            end_all(processes)
+        target = Target(host=LOOPBACK, port=port, path="/2015-03-31/functions/bench/invocations")
+        run_load(target, warm or Load(clients=max(2, environments), requests=20 * environments))
+        yield Contender(name=NAME, target=target, processes=tuple(processes))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-HELD_SECONDS_AT_MOST = 120.0
+HELD_SECONDS_AT_MOST = 50.0
 
 
 def hello(_event: Any, _context: Any) -> Any:
@@ -19,12 +19,15 @@ def echo(event: Any, _context: Any) -> Any:
 
 
 def hold(event: Any, context: Any) -> Any:
-    """Occupies an environment until a file appears, so that a known number of them exist at the same time.
+    """Occupies its environment until as many invocations as ``together`` are here, so that as many environments exist.
 
-    ``event``: ``arrivals``, a folder in which to leave a mark, and ``release``, the file to wait for.
+    ``event``: ``arrivals``, a folder in which each leaves a mark, and ``together``.
     """
-    Path(event["arrivals"], context.aws_request_id).touch()
+    arrivals = Path(event["arrivals"])
+    (arrivals / context.aws_request_id).touch()
     deadline = time.monotonic() + HELD_SECONDS_AT_MOST
-    while not Path(event["release"]).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while (here := sum(1 for _ in arrivals.iterdir())) < event["together"]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{here} of {event['together']} came")
+        time.sleep(0.2)
     return {"message": "hello"}

@@ -1,0 +1,28 @@
+"""What is measured, one file each, in the order in which a reader asks.
+
+A scenario is a module with ``NAME``, ``TITLE``, ``CLAIM`` (what it is held against, in words) and ``run``.
+"""
+
+from types import ModuleType
+
+from benchmarks.scenarios import (
+    cold_start_docker,
+    cold_start_process,
+    idle_environments,
+    idle_memory,
+    payload,
+    server_start,
+    throughput,
+    warm_invoke,
+)
+
+SCENARIOS: tuple[ModuleType, ...] = (
+    warm_invoke,
+    throughput,
+    cold_start_process,
+    cold_start_docker,
+    server_start,
+    idle_memory,
+    payload,
+    idle_environments,
+)

@@ -1,0 +1,50 @@
+"""How long ``rie serve`` takes from its start to its first answer, with the example functions on a new disk."""
+
+import time
+
+from benchmarks.contenders.contender import ended_at_last, private_folder
+from benchmarks.contenders.server import NAME as SERVER
+from benchmarks.contenders.server import start
+from benchmarks.figures import ScenarioResult, limit_check
+from benchmarks.load import REPOSITORY
+from benchmarks.rounds import Effort, Metrics, interleaved
+
+NAME = "server_start"
+TITLE = "Server start to its first answered request"
+CLAIM = "under 1,000 ms"
+METRIC = "start to first answer"
+AGAIN = "start with functions already there"
+TEMPLATE = REPOSITORY / "functions" / "template.yaml"
+
+
+def template_flags() -> list[str]:
+    return ["--template", str(TEMPLATE)] if TEMPLATE.exists() else []
+
+
+def run(effort: Effort) -> ScenarioResult:
+    _measure()  # compiles what has never been imported
+    series = interleaved({SERVER: _measure}, rounds=effort.starts)
+    result = ScenarioResult(name=NAME, title=TITLE, series=series)
+    return ScenarioResult(
+        name=NAME,
+        title=TITLE,
+        series=series,
+        checks=(
+            limit_check(METRIC, result.find(SERVER, METRIC), limit=1000.0),
+            limit_check(AGAIN, result.find(SERVER, AGAIN)),
+        ),
+        notes=(f"Functions of the example template: {'yes' if TEMPLATE.exists() else 'none, it is not there'}.",),
+    )
+
+
+def _measure() -> Metrics:
+    with private_folder() as folder:
+        figures: dict[tuple[str, str], float] = {}
+        for metric in (METRIC, AGAIN):
+            with ended_at_last() as processes:
+                begun = time.perf_counter()
+                ours = start(folder, executor="process", max_environments=8, flags=template_flags())
+                processes.append(ours.process)
+                ours.process.wait_until(ours.is_ready)
+                figures[metric, "ms"] = (time.perf_counter() - begun) * 1000
+        return figures

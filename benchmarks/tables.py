@@ -1,0 +1,65 @@
+"""Results as rows of text, for the terminal and for the page. Pure."""
+
+from collections.abc import Sequence
+
+from benchmarks.figures import Check, ScenarioResult, Series, Spread
+
+CHECK_HEADINGS = ("what", "figure", "lowest to highest", "promised", "")
+SERIES_HEADINGS = ("contender", "measured", "median", "lowest to highest")
+
+
+def number(value: float) -> str:
+    """Three significant digits, without exponents."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    if unit == "x":
+        return f"{value:.2f}"
+    separator = "" if unit.startswith("/") or not unit else " "
+    return f"{number(value)}{separator}{unit}"
+
+
+def span(spread: Spread, unit: str) -> str:
+    if spread.rounds == 1:
+        return ""
+    if unit == "x":
+        return f"{spread.low:.2f} to {spread.high:.2f}"
+    return f"{number(spread.low)} to {number(spread.high)}"
+
+
+def check_row(check: Check) -> tuple[str, ...]:
+    promised = "" if check.limit is None else f"{'>=' if check.at_least else '<='} {with_unit(check.limit, check.unit)}"
+    if check.spread is None:
+        return (check.claim, check.reason, "", promised, check.verdict.value)
+    figure = with_unit(check.spread.median, check.unit)
+    return (check.claim, figure, span(check.spread, check.unit), promised, check.verdict.value)
+
+
+def series_row(series: Series) -> tuple[str, ...]:
+    spread = series.spread
+    return (series.contender, series.metric, with_unit(spread.median, series.unit), span(spread, series.unit))
+
+
+def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their longest cell."""
+    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headings, *rows)]
+    return "\n".join(f"  {line.rstrip()}" for line in lines)
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def scenario_text(result: ScenarioResult) -> str:
+    """A scenario for the terminal: its figures, then what they come to."""
+    parts = [result.title]
+    if result.series:
+        parts.append(text_table(SERIES_HEADINGS, [series_row(one) for one in result.series]))
+    parts.append(text_table(CHECK_HEADINGS, [check_row(one) for one in result.checks]))
+    parts += [f"  {note}" for note in result.notes]
+    return "\n\n".join(parts) + "\n"
