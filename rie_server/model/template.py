@@ -115,7 +115,7 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
     if kind == SERVERLESS_FUNCTION:
         code = serverless_code(logical_id, properties, resource.get("Metadata"), folder)
     else:
-        code = lambda_code(properties, folder)
+        code = lambda_code(properties, resource.get("Metadata"), folder)
     is_image = isinstance(code, RemoteCode) and code.image_uri is not None
     members["PackageType"] = "Image" if is_image else "Zip"
     _check_runtime(properties, is_image=is_image)

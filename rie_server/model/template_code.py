@@ -68,13 +68,16 @@ def serverless_code(logical_id: str, properties: Document, metadata: Any, folder
     return _code_uri("CodeUri", properties.get("CodeUri", "."), folder)
 
 
-def lambda_code(properties: Document, folder: Path) -> TemplateCode:
-    """Code of an AWS::Lambda::Function; a path instead of a mapping is what ``aws cloudformation package`` accepts.
+def lambda_code(properties: Document, metadata: Any, folder: Path) -> TemplateCode:
+    """Code of an AWS::Lambda::Function; a path instead of a mapping is what ``aws cloudformation package`` accepts, and
+    ``cdk synth`` names the local copy of what it would upload in the metadata.
 
     Raises:
         PropertyError: no code, or code of no known shape.
     """
     code = properties.get("Code")
+    if isinstance(metadata, dict) and metadata.get("aws:asset:property") == "Code" and metadata.get("aws:asset:path"):
+        return LocalCode(path=folder / str(metadata["aws:asset:path"]))
     if isinstance(code, str) and code:
         return _code_uri("Code", code, folder)
     if not isinstance(code, dict):

@@ -136,6 +136,15 @@ def test_an_image_that_sam_builds_is_called_as_sam_calls_it() -> None:
     assert work.code == RemoteCode(members={"ImageUri": "work:v1"})
 
 
+def test_code_that_cdk_has_put_beside_its_template_is_taken_from_there() -> None:
+    work = function(
+        "Handler: a.b, Runtime: python3.12, Role: r, Code: {S3Bucket: !Sub 'a-${AWS::AccountId}', S3Key: k}",
+        kind="AWS::Lambda::Function",
+        rest="    Metadata: {aws:asset:path: asset.0a1b, aws:asset:is-bundled: false, aws:asset:property: Code}\n",
+    )
+    assert work.code == LocalCode(path=Path("/project/asset.0a1b"))
+
+
 def test_node_code_in_the_template_becomes_a_js_file() -> None:
     work = function("Handler: index.handler, Runtime: nodejs22.x, InlineCode: 'exports.handler = 1'")
     assert work.code == InlineCode(file_name="index.js", text="exports.handler = 1")
