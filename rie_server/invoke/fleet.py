@@ -9,13 +9,12 @@ lines only, and nothing that blocks, logs or writes to a runtime happens under i
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from uuid import uuid4
 
 from rie_server.errors import LambdaError, ServiceException, TooManyRequestsException
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
+from rie_server.invoke.roster import NOTHING, Plan, Roster
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
@@ -27,26 +26,11 @@ FINISHING_PATIENCE_SECONDS = 0.05
 PLACEMENT_SECONDS = 60.0
 SWEEP_SECONDS = 1.0
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to carry out after the lock is released."""
-
-    starts: list[Environment] = field(default_factory=list)
-    stops: list[Environment] = field(default_factory=list)
-
-    def extend(self, other: "Plan") -> None:
-        self.starts.extend(other.starts)
-        self.stops.extend(other.stops)
-
-
-NOTHING = Plan()
 Carry = Callable[[Environment], None]
 
 
 class Fleet:
-    """All environments of all functions.
-
+    """
     Args:
         max_environments: the host's cap.
         keepalive_seconds: how long an idle environment is kept.
@@ -54,35 +38,34 @@ class Fleet:
 
     def __init__(self, *, clock: Clock, logs: LogFactory, max_environments: int, keepalive_seconds: float) -> None:
         self.lock = threading.Lock()
-        self.environments: dict[str, Environment] = {}
+        self.roster = Roster(clock=clock, logs=logs, max_environments=max_environments)
         self.start: Carry  # the supervisor's, set when it is made
         self.stop: Carry
         self.on_deadline: Carry
-        self._pools: dict[str, Pool] = {}
         self._clock = clock
-        self._logs = logs
-        self._max_environments = max_environments
         self._keepalive_seconds = keepalive_seconds
-        self._starved = False
         self._closing = False
 
     # --- invocations ---------------------------------------------------------------------------------------------
 
     def submit(self, invocation: Invocation) -> None:
         """Hands the invocation to the warmest environment, or puts it into the waiting line of its deployment."""
+        plan, environment, poll = NOTHING, None, None
         with self.lock:
-            if not self._closing:
-                pool = self._pool_of(invocation.function)
-                environment, poll = self._warmest(pool)
+            closing = self._closing
+            if not closing:
+                pool = self.roster.pool_of(invocation.function)
+                environment, poll = self.roster.warmest(pool)
                 if environment is not None:
                     self.assign(environment, invocation)
                 else:
                     pool.waiting.append(invocation)
-                    plan = self._plan(pool)
-        if self._closing:
-            invocation.refuse(stopping())
-        elif environment is not None and poll is not None:
+                    plan = self.roster.plan(pool)
+                    self._arm_patience(pool)
+        if environment is not None and poll is not None:
             self.hand_over(environment, invocation, poll)
+        elif closing:
+            invocation.refuse(stopping())
         else:
             self.carry_out(plan)
 
@@ -110,65 +93,29 @@ class Fleet:
 
         Returns what the caller does without the lock: hand over the invocation, and carry out the plan.
         """
-        pool = self._pool_of(environment.function)
-        if pool.waiting:
+        pool = self.roster.pool_of(environment.function)
+        makes_room = self.roster.starved and self.roster.somebody_starves(pool)
+        if pool.waiting and not makes_room:
             invocation = pool.waiting.popleft()
             self.assign(environment, invocation)
             return invocation, NOTHING
-        if pool.retired or self._closing:
-            self.bury(environment)
-            return None, Plan(stops=[environment])
+        if pool.retired or self._closing or makes_room:
+            self.roster.bury(environment)
+            return None, self.roster.plan_after([environment])
         environment.poll = poll
         environment.idle_since = self._clock.monotonic()
         pool.idle.append(environment)
-        return None, self._feed_starved() if self._starved else NOTHING
+        return None, self.roster.feed_starved() if self.roster.starved else NOTHING
 
     # --- environments --------------------------------------------------------------------------------------------
-
-    def create(self, function: FunctionVersion, bound_to: Invocation | None = None) -> Environment:
-        """Under the lock: a new environment on the books, for the waiting line or for one invocation alone."""
-        environment_id = uuid4().hex
-        environment = Environment(environment_id, function, self._logs.open(function, environment_id))
-        pool = self._pool_of(function)
-        pool.environments.add(environment)
-        self.environments[environment_id] = environment
-        if bound_to is None:
-            pool.starting += 1
-        else:
-            environment.bound = True
-            environment.invocation = bound_to
-            bound_to.started_at = self._clock.monotonic()
-        return environment
-
-    def bury(self, environment: Environment) -> None:
-        """Under the lock: takes an environment off the books. The caller stops it and then calls ``settle``."""
-        pool = self._pool_of(environment.function)
-        pool.forget(environment)
-        environment.state = RuntimeState.STOPPED
-        environment.poll = None
-        environment.deadline = None
-        if environment.timer is not None:
-            environment.timer.cancel()
-        del self.environments[environment.id]
-        if pool.is_spent:
-            del self._pools[environment.function.deployment_id]
-
-    def waiting_for(self, function: FunctionVersion) -> Invocation | None:
-        """Under the lock: takes the oldest invocation out of a deployment's waiting line."""
-        pool = self._pool_of(function)
-        return pool.waiting.popleft() if pool.waiting else None
-
-    def pool_of(self, environment: Environment) -> Pool:
-        """Under the lock: the pool of an environment that is on the books."""
-        return self._pools[environment.function.deployment_id]
 
     def settle(self, function: FunctionVersion) -> None:
         """Starts what the waiting lines need after an environment has gone."""
         with self.lock:
-            pool = self._pools.get(function.deployment_id)
-            plan = self._plan(pool) if pool is not None else Plan()
-            if self._starved:
-                plan.extend(self._feed_starved())
+            pool = self.roster.pools.get(function.deployment_id)
+            plan = self.roster.plan(pool) if pool is not None else Plan()
+            if self.roster.starved:
+                plan.extend(self.roster.feed_starved())
         self.carry_out(plan)
 
     def arm(self, environment: Environment) -> None:
@@ -188,14 +135,15 @@ class Fleet:
 
     def retire(self, function: FunctionArn, current_deployment_id: str | None) -> None:
         """Lets every environment of ``function`` go that was started for another deployment than the current one."""
-        plan = Plan()
+        stops: list[Environment] = []
         with self.lock:
-            for deployment_id, pool in list(self._pools.items()):
+            for deployment_id, pool in list(self.roster.pools.items()):
                 if pool.function.arn == function and deployment_id != current_deployment_id:
                     pool.retired = True
-                    for environment in list(pool.idle):
-                        self.bury(environment)
-                        plan.stops.append(environment)
+                    stops += pool.idle
+            for environment in stops:
+                self.roster.bury(environment)
+            plan = self.roster.plan_after(stops)
         self.carry_out(plan)
 
     # --- upkeep --------------------------------------------------------------------------------------------------
@@ -208,27 +156,27 @@ class Fleet:
         """Takes no more invocations, refuses those that wait, and stops every environment."""
         with self.lock:
             self._closing = True
-            orphans = [invocation for pool in self._pools.values() for invocation in pool.waiting]
-            for pool in self._pools.values():
+            orphans = [invocation for pool in self.roster.pools.values() for invocation in pool.waiting]
+            for pool in self.roster.pools.values():
                 pool.waiting.clear()
-            stops = list(self.environments.values())
+            stops = list(self.roster.environments.values())
             orphans += [owed for environment in stops if (owed := environment.take_invocation())]
             for environment in stops:
-                self.bury(environment)
+                self.roster.bury(environment)
         for invocation in orphans:
             invocation.refuse(stopping())
         self.carry_out(Plan(stops=stops))
 
     def _sweep(self) -> None:
-        plan = Plan()
         refused: list[Invocation] = []
         with self.lock:
             now = self._clock.monotonic()
-            for pool in list(self._pools.values()):
-                for environment in [e for e in pool.environments if e.state is RuntimeState.READY]:
-                    if environment.idle_since + self._keepalive_seconds <= now:
-                        self.bury(environment)
-                        plan.stops.append(environment)
+            ready = [one for one in self.roster.environments.values() if one.state is RuntimeState.READY]
+            stops = [one for one in ready if one.idle_since + self._keepalive_seconds <= now]
+            for environment in stops:
+                self.roster.bury(environment)
+            plan = self.roster.plan_after(stops)
+            for pool in self.roster.pools.values():
                 while pool.waiting and not pool.starting and pool.waiting[0].waiting_since + PLACEMENT_SECONDS <= now:
                     refused.append(pool.waiting.popleft())
             closing = self._closing
@@ -238,53 +186,19 @@ class Fleet:
         if not closing:
             self.begin_sweeping()
 
-    def _pool_of(self, function: FunctionVersion) -> Pool:
-        pool = self._pools.get(function.deployment_id)
-        if pool is None:
-            pool = self._pools[function.deployment_id] = Pool(function)
-        return pool
-
-    def _warmest(self, pool: Pool) -> tuple[Environment | None, Poll | None]:
-        while pool.idle:
-            environment = pool.idle.pop()
-            poll, environment.poll = environment.poll, None
-            if poll is not None and poll.is_connected():
-                return environment, poll
-            # It may come back with a new connection; if it has died, news of its exit is on the way.
-        return None, None
-
-    def _plan(self, pool: Pool, *, patient: bool = True) -> Plan:
-        plan = Plan()
-        for _ in range(pool.missing(patient=patient)):
-            if len(self.environments) >= self._max_environments:
-                victim = self._longest_idle()
-                if victim is None:
-                    self._starved = True
-                    break
-                self.bury(victim)
-                plan.stops.append(victim)
-            plan.starts.append(self.create(pool.function))
+    def _arm_patience(self, pool: Pool) -> None:
         if pool.finishing and not pool.patience_armed and pool.missing(patient=False):
             pool.patience_armed = True
             self._clock.call_later(FINISHING_PATIENCE_SECONDS, partial(self._lose_patience, pool))
-        return plan
 
     def _lose_patience(self, pool: Pool) -> None:
+        plan = NOTHING
         with self.lock:
             pool.patience_armed = False
-            plan = Plan() if self._closing else self._plan(pool, patient=False)
+            if not self._closing:
+                plan = self.roster.plan(pool, patient=False)
+                self._arm_patience(pool)
         self.carry_out(plan)
-
-    def _feed_starved(self) -> Plan:
-        self._starved = False
-        fed = Plan()
-        for pool in [pool for pool in self._pools.values() if pool.waiting]:
-            fed.extend(self._plan(pool))
-        return fed
-
-    def _longest_idle(self) -> Environment | None:
-        idle = [pool.idle[0] for pool in self._pools.values() if pool.idle]
-        return min(idle, key=lambda environment: environment.idle_since, default=None)
 
     def carry_out(self, plan: Plan) -> None:
         """Without the lock: stops and starts what was decided under it."""

@@ -8,7 +8,8 @@ Thread-safe and never blocking. Each call raises RuntimeApiError where AWS answe
 
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.environments import Environment, Invocation, Poll
-from rie_server.invoke.fleet import NOTHING, Fleet
+from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.roster import NOTHING
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
 from rie_server.model.environment import RuntimeMove, RuntimeState
@@ -30,7 +31,7 @@ class Mailbox:
         fresh: Invocation | None = None
         plan = NOTHING
         with fleet.lock:
-            environment = fleet.environments.get(environment_id)
+            environment = fleet.roster.environments.get(environment_id)
             if environment is None:
                 return  # it is being stopped, and its connection ends with it: an error would only confuse its log
             before = environment.state
@@ -70,7 +71,7 @@ class Mailbox:
     def init_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
         """Initialization failed; the runtime is expected to exit now."""
         with self._fleet.lock:
-            environment = self._fleet.environments.get(environment_id)
+            environment = self._fleet.roster.environments.get(environment_id)
             if environment is None:
                 raise _invalid_request_id()
             _permit(environment, RuntimeMove.INIT_ERROR)
@@ -80,17 +81,17 @@ class Mailbox:
     def _leave(self, environment: Environment, before: RuntimeState) -> None:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""
         if before is RuntimeState.RESPONSE_SENT:
-            self._fleet.pool_of(environment).finishing -= 1
+            self._fleet.roster.pool_of(environment.function).finishing -= 1
         elif before is RuntimeState.STARTED:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
-            self._fleet.pool_of(environment).idle.remove(environment)
+            self._fleet.roster.pool_of(environment.function).idle.remove(environment)
             environment.poll = None
 
     def _take(self, environment_id: str, request_id: str, move: RuntimeMove) -> tuple[Environment, Invocation]:
         """The invocation that this answer is for. AWS looks at the id first and at the state second."""
         with self._fleet.lock:
-            environment = self._fleet.environments.get(environment_id)
+            environment = self._fleet.roster.environments.get(environment_id)
             if environment is None or environment.last_request_id != request_id:
                 raise _invalid_request_id()
             _permit(environment, move)
@@ -98,7 +99,7 @@ class Mailbox:
             if invocation is None:
                 raise _invalid_request_id()
             environment.move(move)
-            self._fleet.pool_of(environment).finishing += 1
+            self._fleet.roster.pool_of(environment.function).finishing += 1
             return environment, invocation
 
 

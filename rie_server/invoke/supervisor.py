@@ -142,7 +142,7 @@ class Supervisor:
         environment.deadline = None
         if not environment.bound:
             environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
-            self._fleet.pool_of(environment).starting -= 1
+            self._fleet.roster.pool_of(environment.function).starting -= 1
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -153,7 +153,7 @@ class Supervisor:
     def _start(self, environment: Environment) -> None:
         function = environment.function
         with self._fleet.lock:
-            if environment.id not in self._fleet.environments:
+            if environment.id not in self._fleet.roster.environments:
                 return
             environment.init_started_at = self._clock.monotonic()
             bound_to = environment.invocation
@@ -183,7 +183,7 @@ class Supervisor:
             return
         with self._fleet.lock:
             environment.running = running
-            stopped = environment.id not in self._fleet.environments
+            stopped = environment.id not in self._fleet.roster.environments
         if stopped:
             running.stop()
 
@@ -198,9 +198,11 @@ class Supervisor:
             if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
                 return
             bound = environment.bound
-            owed = environment.take_invocation() if bound else fleet.waiting_for(function)
-            successor = fleet.create(function, bound_to=owed) if owed is not None and again and not bound else None
-            fleet.bury(environment)
+            owed = environment.take_invocation() if bound else fleet.roster.waiting_for(function)
+            successor = (
+                fleet.roster.create(function, bound_to=owed) if owed is not None and again and not bound else None
+            )
+            fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
             duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
         error = failure.error
@@ -230,7 +232,7 @@ class Supervisor:
             owed = None
             if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
                 owed = environment.take_invocation()
-                self._fleet.bury(environment)
+                self._fleet.roster.bury(environment)
         if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
             self._init_failed(environment, reported or InitFailure(exited(exit_)))
         elif state is not RuntimeState.STOPPED:
@@ -254,7 +256,7 @@ class Supervisor:
             owed = None
             if state is RuntimeState.RUNNING:
                 owed = environment.take_invocation()
-                self._fleet.bury(environment)
+                self._fleet.roster.bury(environment)
         error = timed_out(environment.function.timeout_seconds)
         if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
             self._init_failed(environment, reported or InitFailure(error))

@@ -2,7 +2,8 @@
 
 Lines are collected and written a moment later by the thread ``log-writer``, so an invocation never waits for a disk or
 for whoever reads the server's output. Files are ``<directory>/<region>/<function>.log``, each line
-``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``. Thread-safe. What cannot be written is lost; an invocation never is.
+``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``. What cannot be written is lost; an invocation never is.
+Thread-safe.
 """
 
 import logging

@@ -94,7 +94,7 @@ def test_idle_environments_are_reaped_after_the_keepalive(stage: Stage) -> None:
     assert not runtime.running.stopped
     stage.clock.advance(3)
     assert runtime.running.stopped
-    assert stage.fleet.environments == {}
+    assert stage.fleet.roster.environments == {}
 
 
 def test_at_the_cap_the_longest_idle_environment_makes_room(tmp_path) -> None:
@@ -123,6 +123,29 @@ def test_at_the_cap_with_none_idle_an_invocation_waits_for_any_function_to_finis
     busy.next()
     assert busy.running.stopped
     assert stage.runtime(1).next().request_id == "b"
+
+
+def test_at_the_cap_a_busy_function_does_not_starve_another(tmp_path) -> None:
+    stage = Stage(tmp_path, max_environments=1)
+    stage.catalog.functions["other"] = function_version("of other", name="other")
+    stage.invoke("a")
+    busy = stage.runtime().next()
+    stage.invoke("b")
+    stage.invoke("c", name="other")
+    stage.clock.advance(0.5)
+    busy.respond()
+    busy.next()
+    assert busy.request_id == "b"
+    stage.invoke("d")
+    stage.clock.advance(0.6)
+    busy.respond()
+    busy.next()
+    assert busy.running.stopped
+    other = stage.runtime(1).next()
+    assert other.request_id == "c"
+    other.respond()
+    other.next()
+    assert stage.runtime(2).next().request_id == "d"
 
 
 def test_an_invocation_that_nobody_can_take_is_throttled_in_the_end(tmp_path) -> None:

@@ -84,7 +84,7 @@ def test_the_second_init_error_is_the_answer_as_the_runtime_gave_it(stage: Stage
     assert "Phase: init\tStatus: error\tError Type: Runtime.ImportModuleError" in text
     assert "Phase: invoke\tStatus: error\tError Type: Runtime.ImportModuleError" in text
     assert text.count("START RequestId: a") == text.count("END RequestId: a") == 1
-    assert stage.fleet.environments == {}
+    assert stage.fleet.roster.environments == {}
 
 
 def test_a_runtime_that_reports_an_init_error_and_stays_is_ended(stage: Stage) -> None:
@@ -105,7 +105,7 @@ def test_initialization_has_ten_seconds_and_then_the_functions_own_timeout(stage
     stage.clock.advance(3.1)
     assert stage.error_of("a")["errorType"] == "Sandbox.Timedout"
     assert "Phase: init\tStatus: timeout" in stage.log_text()
-    assert stage.fleet.environments == {}
+    assert stage.fleet.roster.environments == {}
 
 
 def test_an_environment_that_cannot_be_started_answers_at_once_and_is_not_tried_again(stage: Stage) -> None:
@@ -115,7 +115,7 @@ def test_an_environment_that_cannot_be_started_answers_at_once_and_is_not_tried_
         "errorType": "Runtime.InvalidEntrypoint",
         "errorMessage": "RequestId: a Error: no such file",
     }
-    assert stage.fleet.environments == {}
+    assert stage.fleet.roster.environments == {}
 
 
 def test_an_exit_while_idle_harms_nobody(stage: Stage) -> None:

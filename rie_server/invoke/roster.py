@@ -1,0 +1,140 @@
+"""The books of the stage: which environments there are, who waits, and what follows from it.
+
+Decides and records; starts and stops nothing. Guarded by the fleet's lock, like everything that it holds.
+"""
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from rie_server.invoke.environments import Environment, Invocation, Poll
+from rie_server.invoke.pool import Pool
+from rie_server.model.environment import RuntimeState
+from rie_server.model.function import FunctionVersion
+from rie_server.ports import Clock, LogFactory
+
+# A busy function gives up an environment to one that has none and has waited this long.
+STARVATION_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to carry out after the lock is released."""
+
+    starts: list[Environment] = field(default_factory=list)
+    stops: list[Environment] = field(default_factory=list)
+
+    def extend(self, other: "Plan") -> None:
+        self.starts.extend(other.starts)
+        self.stops.extend(other.stops)
+
+
+NOTHING = Plan()
+
+
+class Roster:
+    """All environments of all functions.
+
+    Attributes:
+        starved: somebody waits for whom there is no room.
+    """
+
+    def __init__(self, *, clock: Clock, logs: LogFactory, max_environments: int) -> None:
+        self.environments: dict[str, Environment] = {}
+        self.pools: dict[str, Pool] = {}
+        self.starved = False
+        self._clock = clock
+        self._logs = logs
+        self._max_environments = max_environments
+
+    def pool_of(self, function: FunctionVersion) -> Pool:
+        """The pool of a function's deployment, made when it is asked for."""
+        pool = self.pools.get(function.deployment_id)
+        if pool is None:
+            pool = self.pools[function.deployment_id] = Pool(function)
+        return pool
+
+    def create(self, function: FunctionVersion, bound_to: Invocation | None = None) -> Environment:
+        """A new environment on the books, for the waiting line or for one invocation alone."""
+        environment_id = uuid4().hex
+        environment = Environment(environment_id, function, self._logs.open(function, environment_id))
+        pool = self.pool_of(function)
+        pool.environments.add(environment)
+        self.environments[environment_id] = environment
+        if bound_to is None:
+            pool.starting += 1
+        else:
+            environment.bound = True
+            environment.invocation = bound_to
+            bound_to.started_at = self._clock.monotonic()
+        return environment
+
+    def bury(self, environment: Environment) -> None:
+        """Takes an environment off the books. The caller stops it and then calls ``settle``."""
+        pool = self.pool_of(environment.function)
+        pool.forget(environment)
+        environment.state = RuntimeState.STOPPED
+        environment.poll = None
+        environment.deadline = None
+        if environment.timer is not None:
+            environment.timer.cancel()
+        del self.environments[environment.id]
+        if pool.is_spent:
+            del self.pools[environment.function.deployment_id]
+
+    def waiting_for(self, function: FunctionVersion) -> Invocation | None:
+        """Takes the oldest invocation out of a deployment's waiting line."""
+        pool = self.pool_of(function)
+        return pool.waiting.popleft() if pool.waiting else None
+
+    def warmest(self, pool: Pool) -> tuple[Environment | None, Poll | None]:
+        """Takes the environment that was used last, if its runtime still listens."""
+        while pool.idle:
+            environment = pool.idle.pop()
+            poll, environment.poll = environment.poll, None
+            if poll is not None and poll.is_connected():
+                return environment, poll
+            # It may come back with a new connection; if it has died, news of its exit is on the way.
+        return None, None
+
+    def plan(self, pool: Pool, *, patient: bool = True) -> Plan:
+        """What a pool's waiting line needs: starts, at the cap in place of the longest idle."""
+        plan = Plan()
+        for _ in range(pool.missing(patient=patient)):
+            if len(self.environments) >= self._max_environments:
+                victim = self._longest_idle()
+                if victim is None:
+                    self.starved = True
+                    break
+                self.bury(victim)
+                plan.stops.append(victim)
+            plan.starts.append(self.create(pool.function))
+        return plan
+
+    def plan_after(self, stops: list[Environment]) -> Plan:
+        """What follows from environments that were just buried: somebody may have waited for their room."""
+        plan = Plan(stops=stops)
+        if stops and self.starved:
+            plan.extend(self.feed_starved())
+        return plan
+
+    def feed_starved(self) -> Plan:
+        """Tries again for everybody who waits: first those who have no environment, the longest waiting first."""
+        self.starved = False
+        fed = Plan()
+        waiting = [pool for pool in self.pools.values() if pool.waiting]
+        for pool in sorted(waiting, key=lambda pool: (bool(pool.environments), pool.waiting[0].waiting_since)):
+            fed.extend(self.plan(pool))
+        return fed
+
+    def somebody_starves(self, pool: Pool) -> bool:
+        """Whether an invocation of another deployment, which has no environment at all, has waited long enough."""
+        patient_until = self._clock.monotonic() - STARVATION_SECONDS
+        return any(
+            other.waiting and not other.environments and other.waiting[0].waiting_since <= patient_until
+            for other in self.pools.values()
+            if other is not pool
+        )
+
+    def _longest_idle(self) -> Environment | None:
+        idle = [pool.idle[0] for pool in self.pools.values() if pool.idle]
+        return min(idle, key=lambda environment: environment.idle_since, default=None)
