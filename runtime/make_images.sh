@@ -2,6 +2,7 @@
 # Makes the images that functions run in:
 #   rie-server/pythonX.Y    for zip functions, and as the base of function images
 #   rie-server/thumbnail    the example function image
+#   rie-server/server       the server itself, only with the argument "server"
 # BASE_IMAGE chooses the base (default: python:3.12-slim; where no registry answers, Debian made on the spot).
 # Idempotent: an image whose inputs have not changed is left alone.
 set -euo pipefail
@@ -52,6 +53,12 @@ download() {
         --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" "$@"
 }
 
+# Shows what a build says only when it fails.
+docker_build() {
+    local output
+    output="$(docker build "$@" 2>&1)" || { printf '%s\n' "$output" >&2; exit 1; }
+}
+
 # build TAG FOLDER BASE: builds unless the image was made from the very same inputs.
 build() {
     local tag="$1" folder="$2" base="$3" inputs
@@ -66,7 +73,7 @@ build() {
         return
     fi
     say "building $tag"
-    docker build --quiet --label "rie.inputs=$inputs" --build-arg "BASE_IMAGE=$base" --tag "$tag" "$folder" >/dev/null
+    docker_build --label "rie.inputs=$inputs" --build-arg "BASE_IMAGE=$base" --tag "$tag" "$folder"
 }
 
 choose_base
@@ -74,26 +81,44 @@ version="$(docker run --rm --network none --entrypoint python3 "$BASE_IMAGE" \
     -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 say "base $BASE_IMAGE, Python $version"
 
-# Wheels of another Python are not for this base.
-if [ "$(cat runtime/python/wheels/.python 2>/dev/null)" != "$version" ]; then
-    rm -rf runtime/python/wheels
-    if download runtime/python/wheels awslambdaric; then
-        echo "$version" >runtime/python/wheels/.python
-    else
-        say "no wheels could be downloaded; the build installs from its own network"
-        rm -rf runtime/python/wheels
+# wheels FOLDER STAMP PACKAGE...: downloads unless the folder was filled for the same stamp. Without wheels a build
+# installs from its own network.
+wheels() {
+    local folder="$1" stamp="$2"
+    shift 2
+    if [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ]; then
+        return
     fi
-fi
+    rm -rf "$folder"
+    if download "$folder" "$@"; then
+        echo "$stamp" >"$folder/.stamp"
+    else
+        say "no wheels for $folder could be downloaded"
+        rm -rf "$folder"
+    fi
+}
+
+wheels runtime/python/wheels "$version" awslambdaric
 build "rie-server/python$version" runtime/python "$BASE_IMAGE"
 
 if [ -f functions/thumbnail/Dockerfile ]; then
-    if [ "$(cat functions/thumbnail/wheels/.python 2>/dev/null)" != "$version" ]; then
-        rm -rf functions/thumbnail/wheels
-        if download functions/thumbnail/wheels pillow; then
-            echo "$version" >functions/thumbnail/wheels/.python
-        else
-            rm -rf functions/thumbnail/wheels
-        fi
-    fi
+    requirements=functions/thumbnail/requirements.txt
+    wheels functions/thumbnail/wheels "$version $(sha256sum <"$requirements")" -r "$requirements"
     build rie-server/thumbnail functions/thumbnail "rie-server/python$version"
+fi
+
+if [ "${1:-}" = server ]; then
+    # setuptools and wheel: the build needs them, and inside it there may be no network.
+    packages=()
+    while IFS= read -r package; do packages+=("$package"); done < <("$python" - <<'END'
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    settings = tomllib.load(file)
+project = settings["project"]
+print(*settings["build-system"]["requires"], *project["dependencies"], *project["optional-dependencies"]["docker"], "wheel", sep="\n")
+END
+    )
+    wheels build/wheels "$version $(sha256sum <pyproject.toml)" "${packages[@]}"
+    say "building rie-server/server"
+    docker_build --build-arg "BASE_IMAGE=$BASE_IMAGE" --tag rie-server/server .
 fi

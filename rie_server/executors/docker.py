@@ -26,7 +26,7 @@ from rie_server.executors.docker_container import (
 )
 from rie_server.executors.docker_create import attach, create_container
 from rie_server.executors.docker_engine import DockerEngine, EngineUnavailableError
-from rie_server.executors.docker_environment import DockerEnvironment, exit_from
+from rie_server.executors.docker_environment import DockerEnvironment, exit_from, peak_in_statistics
 from rie_server.executors.docker_events import ContainerEnds
 from rie_server.executors.docker_failures import start_failure
 from rie_server.executors.docker_images import DockerImages
@@ -197,7 +197,8 @@ class DockerExecutor:
     def _look_at(self, environment: DockerEnvironment, host_name: str) -> None:
         """What only a running container can tell: its address, and where its memory is counted."""
         inspected = self._engine.api().inspect_container(environment.container_id)
-        environment.measure(inspected)
+        if not environment.measure(inspected):
+            self._ask_peak(environment)
         if not self._engine.facts().source_addresses_real or environment.exited.is_set():
             return
         for network in inspected["NetworkSettings"]["Networks"].values():
@@ -243,8 +244,7 @@ class DockerExecutor:
 
     def _ask_peak(self, environment: DockerEnvironment) -> None:
         stats = self._engine.api().stats(environment.container_id, stream=False, one_shot=True)
-        memory = stats.get("memory_stats") or {}
-        environment.note_peak(-(-int(memory.get("max_usage") or memory.get("usage") or 0) // (1024 * 1024)))
+        environment.note_peak(peak_in_statistics(stats))
 
     def _remove(self, environment: DockerEnvironment) -> None:
         self._remove_container(environment.container_id)

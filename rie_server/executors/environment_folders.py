@@ -76,7 +76,11 @@ class EnvironmentFolders:
         """Raises: OSError, for example when the disk is full."""
         folder = EnvironmentFolder(path=self._own / environment_id)
         folder.path.mkdir(parents=True)
-        folder.temporary_files.mkdir(mode=0o700)
+        try:
+            folder.temporary_files.mkdir(mode=0o700)
+        except OSError:
+            folder.remove()
+            raise
         return folder
 
     def remove_own(self) -> None:
