@@ -6,6 +6,7 @@ machine is said and does not count.
 
 import argparse
 import datetime as dt
+import subprocess
 import sys
 from types import ModuleType
 
@@ -63,7 +64,7 @@ def _carry_out(scenario: ModuleType, effort: Effort) -> ScenarioResult:
     print(f"... {scenario.NAME}", file=sys.stderr, flush=True)
     try:
         result: ScenarioResult = scenario.run(effort)
-    except (ContenderFailed, LeftBehind, OSError) as failure:
+    except (ContenderFailed, LeftBehind, OSError, subprocess.SubprocessError) as failure:
         told = f"{type(failure).__name__}: {failure}"
         check = Check(claim=scenario.CLAIM, unit="", spread=None, reason=told, broken=True)
         return ScenarioResult(name=scenario.NAME, title=scenario.TITLE, checks=(check,))

@@ -16,6 +16,12 @@ import uvloop
 ACCEPTED = (
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" + b'{"status":"OK"}\n'
 )
+NEXT_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %b\r\n"
+    b"Lambda-Runtime-Deadline-Ms: 9999999999999\r\nLambda-Runtime-Invoked-Function-Arn: "
+    b"arn:aws:lambda:us-east-1:000000000000:function:floor\r\nContent-Length: %d\r\n\r\n"
+)
+JOINED_BODY_BYTES = 32 * 1024  # above this, a copy costs more than a second block for the kernel
 NULL_BODY = b'{"message": "hello"}'
 
 
@@ -44,24 +50,19 @@ class Exchange:
         self.invocations += 1
         request_id = b"00000000-0000-4000-8000-%012x" % self.invocations
         self.callers[request_id] = caller
-        runtime.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %b\r\n"
-            b"Lambda-Runtime-Deadline-Ms: 9999999999999\r\nLambda-Runtime-Invoked-Function-Arn: "
-            b"arn:aws:lambda:us-east-1:000000000000:function:floor\r\nContent-Length: %d\r\n\r\n%b"
-            % (request_id, len(body), body)
-        )
+        runtime.reply(NEXT_HEAD % (request_id, len(body)), body)
 
     def respond(self, runtime: "FloorProtocol", request_id: bytes, body: bytes) -> None:
         runtime.write(ACCEPTED)
-        self.callers.pop(request_id).write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        self.callers.pop(request_id).reply(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body), body
         )
 
 
 class FloorProtocol(asyncio.Protocol):
     """One connection, of a caller or of a runtime."""
 
-    __slots__ = ("_body", "_exchange", "_parser", "_path", "write")
+    __slots__ = ("_body", "_exchange", "_parser", "_path", "write", "write_lines")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -70,7 +71,14 @@ class FloorProtocol(asyncio.Protocol):
         self._body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.write = cast("asyncio.Transport", transport).write  # uvloop's is no subclass
+        open_transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self.write, self.write_lines = open_transport.write, open_transport.writelines
+
+    def reply(self, head: bytes, body: bytes) -> None:
+        if len(body) < JOINED_BODY_BYTES:
+            self.write(head + body)
+        else:
+            self.write_lines((head, body))
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

@@ -32,8 +32,7 @@ def run(effort: Effort) -> ScenarioResult:
     missing = _missing()
     if missing:
         return skipped(NAME, TITLE, CLAIM, missing)
-    gateway = _docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-    ipaddress.ip_address(gateway)
+    gateway = _gateway()
     with running_server(executor="docker", max_environments=effort.starts + 1) as ours:
         names = [f"cold-{number}" for number in range(effort.starts + 1)]
         for name in names:
@@ -68,6 +67,13 @@ def _missing() -> str:
     return ""
 
 
+def _gateway() -> str:
+    """The bridge's address on this machine; an engine that does not say takes the first of its subnet."""
+    template = "{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}"
+    gateway, _, subnet = _docker("network", "inspect", "bridge", "--format", template).rpartition(" ")
+    return gateway.strip() or str(next(ipaddress.ip_network(subnet).hosts()))
+
+
 def _docker(*arguments: str) -> str:
     done = subprocess.run(
         ["docker", *arguments], check=True, capture_output=True, text=True, timeout=DOCKER_SECONDS_AT_MOST
@@ -76,23 +82,23 @@ def _docker(*arguments: str) -> str:
 
 
 @contextmanager
-def _containers_removed_by(folder_name: str) -> Iterator[None]:
+def _container_removed(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        left = _docker("ps", "--all", "--quiet", "--filter", f"name={folder_name}").split()
+        left = _docker("ps", "--all", "--quiet", "--filter", f"name={name}").split()
         if left:
             _docker("rm", "--force", *left)
 
 
 def _docker_run(gateway: str) -> Metrics:
-    with private_folder() as folder, ended_at_last() as processes, _containers_removed_by(folder.name):
+    with private_folder() as folder, _container_removed(folder.name), ended_at_last() as processes:
 
         def start(host: str, port: int) -> None:
             variables = runtime_variables(f"{host}:{port}") | {"LAMBDA_TASK_ROOT": "/var/task"}
             del variables["PYTHONPATH"]
             flags = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
-            flags += ["--rm", "--name", folder.name, "--volume", f"{HANDLERS}:/var/task:ro"]
+            flags += ["--name", folder.name, "--volume", f"{HANDLERS}:/var/task:ro"]
             command = ["docker", "run", *flags, IMAGE, "bench_handler.hello"]
             processes.append(ChildProcess(command, environment=clean_environment(), folder=folder))
 
