@@ -43,6 +43,7 @@ def code_source(package_type: str, members: Mapping[str, Any], *, creating: bool
     """
     verb = "creating" if creating else "updating"
     uri = members.get("ImageUri")
+    refuse_versions(members)
     if members.get("S3ObjectStorageMode", "COPY") != "COPY":
         raise NotImplementedException("S3ObjectStorageMode REFERENCE is not implemented by this server.")
     if package_type == "Image":
@@ -56,6 +57,13 @@ def code_source(package_type: str, members: Mapping[str, Any], *, creating: bool
             f"Please don't provide ImageUri when {verb} a function with packageType Zip."
         )
     return _zip_source(members)
+
+
+def refuse_versions(members: Mapping[str, Any]) -> None:
+    """Refuses what would publish a version: pretending would leave the caller without it."""
+    for name in ("Publish", "PublishTo"):
+        if members.get(name):
+            raise NotImplementedException(f"{name} is not implemented by this server: there are no versions yet.")
 
 
 def _zip_source(members: Mapping[str, Any]) -> CodeSource:

@@ -21,6 +21,7 @@ from rie_server.limits import (
     TIMEOUT_SECONDS_MAXIMUM,
 )
 from rie_server.model.arn import FunctionArn
+from rie_server.model.function_code import refuse_versions
 from rie_server.model.runtimes import check_not_deprecated
 
 _RESERVED_VARIABLES: Final = frozenset(
@@ -70,8 +71,9 @@ _STORED: Final = (
     "TenancyConfig",
     "DurableConfig",
 )
+_NESTED_DEFAULTS: Final = {"TracingConfig": {"Mode": "PassThrough"}, "SnapStart": {"ApplyOn": "None"}}
 # Members that would make a function behave differently in ways that this server does not offer.
-_NOT_OFFERED: Final = ("CapacityProviderConfig", "RuntimeConfig", "AcceleratorConfig", "PublishTo")
+_NOT_OFFERED: Final = ("CapacityProviderConfig", "RuntimeConfig", "AcceleratorConfig")
 
 
 def new_configuration(arn: FunctionArn, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,8 +91,7 @@ def new_configuration(arn: FunctionArn, members: Mapping[str, Any]) -> dict[str,
         "MemorySize": MEMORY_MB_DEFAULT,
         "Architectures": ["x86_64"],
         "EphemeralStorage": {"Size": EPHEMERAL_STORAGE_MB_DEFAULT},
-        "TracingConfig": {"Mode": "PassThrough"},
-        "SnapStart": {"ApplyOn": "None"},
+        **_NESTED_DEFAULTS,
         "LoggingConfig": logging_configuration(arn.name, {}),
     }
     return _merged(arn, defaults, members)
@@ -130,6 +131,9 @@ def _merged(arn: FunctionArn, base: Mapping[str, Any], members: Mapping[str, Any
         merged["Environment"] = {"Variables": members["Environment"].get("Variables", {})}
     if "DeadLetterConfig" in members and "TargetArn" not in members["DeadLetterConfig"]:
         merged["DeadLetterConfig"] = base.get("DeadLetterConfig", {})
+    for name, default in _NESTED_DEFAULTS.items():
+        if name in members:
+            merged[name] = {**default, **members[name]}
     if "LoggingConfig" in members:
         merged["LoggingConfig"] = logging_configuration(arn.name, members["LoggingConfig"])
     _check_layers(arn, members.get("Layers", ()))
@@ -172,8 +176,7 @@ def _refuse_what_is_not_offered(members: Mapping[str, Any]) -> None:
     for name in _NOT_OFFERED:
         if name in members:
             raise NotImplementedException(f"{name} is not implemented by this server.")
-    if members.get("Publish"):
-        raise NotImplementedException("Publish is not implemented by this server: there are no versions yet.")
+    refuse_versions(members)
 
 
 def _check_quotas(configuration: Mapping[str, Any]) -> None:
@@ -197,6 +200,11 @@ def _check_environment(variables: Mapping[str, str]) -> None:
             "Lambda was unable to configure your environment variables because the environment variables you have "
             "provided contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    if any("\0" in value for value in variables.values()):
+        raise InvalidParameterValueException(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided contain NUL characters, which no process can be given."
         )
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode("utf-8", "replace")) > ENVIRONMENT_BYTES:

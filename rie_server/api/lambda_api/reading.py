@@ -89,7 +89,7 @@ def read_value(model: ServiceModel, shape: Shape, value: Any) -> Any:
     if shape.kind == "map":
         element = model.shape(shape.element)
         entries = _expect(value, dict, "Expected map or null")
-        return {key: read_value(model, element, item) for key, item in entries.items()}
+        return {_text(key): read_value(model, element, item) for key, item in entries.items()}
     return _scalar(shape, value)
 
 
@@ -113,10 +113,19 @@ def _scalar(shape: Shape, value: Any) -> Any:
         return value
     if isinstance(value, str):
         if shape.kind == "string":
-            return value
+            return _text(value)
         if shape.kind == "blob":
             return _from_base64(value)
     raise SerializationException(f"{_token(value)} can not be converted to {_WORDS.get(shape.kind, 'a ' + shape.kind)}")
+
+
+def _text(value: str) -> str:
+    """JSON can spell half a surrogate pair; no encoding, file or process could take it from us."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise SerializationException("Invalid UTF-16 surrogate in a string") from None
+    return value
 
 
 def _token(value: Any) -> str:

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from rie_server.api.exchange import Request
 from rie_server.api.lambda_api.rendering import error_reply, json_bytes, request_scope
 from rie_server.config import Settings

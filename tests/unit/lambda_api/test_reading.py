@@ -1,0 +1,135 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from rie_server.api.exchange import Request
+from rie_server.api.lambda_api.reading import read_input
+from rie_server.api.lambda_api.serialization import write_output
+from rie_server.api.lambda_api.service_model import ServiceModel
+from rie_server.errors import SerializationException
+from tests.unit.lambda_api.test_rendering import request
+
+MODEL = ServiceModel(
+    {
+        "operations": {
+            "Try": {
+                "http": {"method": "POST", "requestUri": "/1/{Name}", "responseCode": 202},
+                "input": {"shape": "Input"},
+                "output": {"shape": "Output"},
+            },
+            "Carry": {"http": {"method": "POST", "requestUri": "/2"}, "input": {"shape": "Whole"}},
+        },
+        "shapes": {
+            "Input": {
+                "type": "structure",
+                "members": {
+                    "Name": {"shape": "Text", "location": "uri", "locationName": "Name"},
+                    "Limit": {"shape": "Count", "location": "querystring", "locationName": "MaxItems"},
+                    "Deep": {"shape": "Flag", "location": "querystring", "locationName": "deep"},
+                    "Keys": {"shape": "Texts", "location": "querystring", "locationName": "keys"},
+                    "Kind": {"shape": "Text", "location": "header", "locationName": "X-Amz-Kind"},
+                    "Size": {"shape": "Count"},
+                    "Ratio": {"shape": "Ratio"},
+                    "When": {"shape": "When"},
+                    "Data": {"shape": "Data"},
+                    "Map": {"shape": "Map"},
+                },
+            },
+            "Whole": {"type": "structure", "members": {"Payload": {"shape": "Data"}}, "payload": "Payload"},
+            "Output": {
+                "type": "structure",
+                "members": {
+                    "Status": {"shape": "Count", "location": "statusCode"},
+                    "Kind": {"shape": "Text", "location": "header", "locationName": "X-Amz-Kind"},
+                    "When": {"shape": "When"},
+                    "Data": {"shape": "Data"},
+                    "Keys": {"shape": "Texts"},
+                    "Absent": {"shape": "Text"},
+                },
+            },
+            "Text": {"type": "string"},
+            "Texts": {"type": "list", "member": {"shape": "Text"}},
+            "Count": {"type": "integer"},
+            "Ratio": {"type": "double"},
+            "Flag": {"type": "boolean"},
+            "When": {"type": "timestamp"},
+            "Data": {"type": "blob"},
+            "Map": {"type": "map", "key": {"shape": "Text"}, "value": {"shape": "Count"}},
+        },
+    }
+)
+
+
+def read(body: bytes = b"", query: str = "", **headers: str) -> dict[str, Any]:
+    sent = Request("POST", "/1/f", query, headers, body, request().connection)
+    return read_input(MODEL, MODEL.operations["Try"], {"Name": "f"}, sent)
+
+
+def test_members_come_from_path_query_headers_and_body() -> None:
+    sent = Request(
+        "POST",
+        "/1/f",
+        "MaxItems=7&deep=true&keys=a&keys=b%26c&other=1",
+        {"x-amz-kind": "k"},
+        b'{"Size":3,"Ratio":1,"When":1.5,"Data":"aGk=","Map":{"a":1}}',
+        request().connection,
+    )
+    assert read_input(MODEL, MODEL.operations["Try"], {"Name": "f"}, sent) == {
+        "Name": "f",
+        "Limit": 7,
+        "Deep": True,
+        "Keys": ["a", "b&c"],
+        "Kind": "k",
+        "Size": 3,
+        "Ratio": 1.0,
+        "When": 1.5,
+        "Data": b"hi",
+        "Map": {"a": 1},
+    }
+
+
+def test_a_payload_is_taken_as_it_is() -> None:
+    sent = Request("POST", "/2", "", {}, b"\xff{", request().connection)
+    assert read_input(MODEL, MODEL.operations["Carry"], {}, sent) == {"Payload": b"\xff{"}
+
+
+def test_base64_may_be_broken_into_lines() -> None:
+    data = bytes(range(256))
+    body = json.dumps({"Data": base64.encodebytes(data).decode()}).encode()
+    assert read(body)["Data"] == data
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"Size":"3"}', "STRING_VALUE can not be converted to an Integer"),
+        (b'{"Size":true}', "TRUE_VALUE can not be converted to an Integer"),
+        (b'{"Size":1e999}', "NUMBER_VALUE can not be converted to an Integer"),
+        (b'{"Ratio":false}', "FALSE_VALUE can not be converted to a Double"),
+        (b'{"Size":[]}', "Start of list found where not expected"),
+        (b'{"Map":{"a":{}}}', "Start of structure or map found where not expected."),
+        (b'{"Map":[]}', "Expected map or null"),
+        (b'{"Map":{"\\ud800":1}}', "Invalid UTF-16 surrogate in a string"),
+        (b"1", "Unexpected field type"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(body: bytes, message: str) -> None:
+    with pytest.raises(SerializationException) as error:
+        read(body)
+    assert error.value.message == message
+
+
+def test_a_number_in_the_query_must_be_one() -> None:
+    with pytest.raises(SerializationException):
+        read(query="MaxItems=many")
+
+
+def test_output_goes_to_status_headers_and_body() -> None:
+    output = {"Status": 299, "Kind": "k", "When": 5.0, "Data": b"hi", "Keys": ["a"], "Absent": None, "Unknown": 1}
+    reply = write_output(MODEL, MODEL.operations["Try"], output, "id")
+    assert reply.status == 299
+    assert ("X-Amz-Kind", "k") in reply.headers
+    assert reply.body == b'{"When":5,"Data":"aGk=","Keys":["a"]}'
+    assert write_output(MODEL, MODEL.operations["Try"], {}, "id").status == 202
