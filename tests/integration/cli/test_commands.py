@@ -68,6 +68,31 @@ def test_a_function_error_is_printed_and_ends_with_status_1(shell: Shell) -> Non
     assert ended.stderr == "rie: the function failed (Unhandled).\n"
 
 
+@pytest.mark.parametrize(
+    ("how", "error_type", "words"),
+    [
+        ("exit", "Runtime.ExitError", "exit status 1"),
+        ("die", "Runtime.ExitError", "exit status 1"),
+        ("crash", "Runtime.ExitError", "signal: segmentation fault"),
+        ("hang", "Sandbox.Timedout", "Task timed out after 3.00 seconds"),
+        ("unserializable", "Runtime.MarshalError", "not JSON serializable"),
+    ],
+)
+def test_the_failing_example_fails_as_it_is_told(shell: Shell, how: str, error_type: str, words: str) -> None:
+    ended = shell("invoke", "fails", "-p", json.dumps({"how": how}))
+    answer = json.loads(ended.stdout)
+    assert (ended.returncode, answer["errorType"]) == (1, error_type)
+    assert words in answer["errorMessage"]
+
+
+def test_the_order_example_adds_up_what_it_can_read(shell: Shell) -> None:
+    answer = json.loads(shell("invoke", "orders", "-e", str(FUNCTIONS / "orders" / "event.json")).stdout)
+    assert answer == {"orders": 2, "total": "60.00", "batchItemFailures": []}
+    batch = {"Records": [{"messageId": "m-1", "body": "not an order"}]}
+    answer = json.loads(shell("invoke", "orders", "-p", json.dumps(batch)).stdout)
+    assert answer["batchItemFailures"] == [{"itemIdentifier": "m-1"}]
+
+
 def test_a_refusal_is_one_line_with_awss_code(shell: Shell) -> None:
     ended = shell("invoke", "nobody")
     assert (ended.returncode, ended.stdout) == (1, "")
