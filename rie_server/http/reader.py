@@ -47,6 +47,7 @@ class RequestReader:
     """
 
     __slots__ = (
+        "_began_here",
         "_body",
         "_body_bytes",
         "_chunks",
@@ -71,12 +72,12 @@ class RequestReader:
         self._parser: Any = httptools.HttpRequestParser(self)
         self._upgrade = self._replayed = False
         self.in_head = self.in_body = False
-        self._head_may_be_large = self._http10 = False
+        self._began_here = self._head_may_be_large = self._http10 = False
         self._fed_bytes = 0
 
     def feed(self, data: bytes) -> None:
-        began = self.in_head or self.in_body
-        self._head_may_be_large = began or len(data) > HEAD_BYTES
+        self._head_may_be_large = self.in_head or len(data) > HEAD_BYTES
+        self._began_here = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -87,7 +88,7 @@ class RequestReader:
             raise Refusal(400, "BadRequest", f"Malformed HTTP request: {error}") from None
         if self.in_head or self.in_body:
             # The parser itself would collect a header or a trailer without end.
-            if began:
+            if not self._began_here:
                 self._fed_bytes += len(data)
             framing_bytes = self._fed_bytes - self._body_bytes
             if framing_bytes > HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
@@ -102,7 +103,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         if self._replayed:
             return
-        self.in_head = True
+        self.in_head = self._began_here = True
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body = b""

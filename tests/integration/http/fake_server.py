@@ -115,7 +115,7 @@ class FakeServer:
 
     def start(self) -> None:
         self._note("start")
-        if os.path.exists(self._data("refuse-start")):
+        if self._data("refuse-start").exists():
             raise RieError("The fake does not start today.")
 
     def drain(self, seconds: float) -> None:
