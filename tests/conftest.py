@@ -5,6 +5,7 @@ free loopback ports, keep their data in the test's own folder, and end with the 
 fails the test.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -88,9 +89,12 @@ class RieServer:
         url: of the Lambda API.
         runtime_url: of the Runtime API for containers.
         process: the child process; its output lies in ``output_path``.
+
+    Args:
+        environ: further environment variables of the server.
     """
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, environ: Mapping[str, str] | None = None, **settings: Any) -> None:
         settings = {
             "host": "127.0.0.1",
             "port": free_port(),
@@ -108,12 +112,14 @@ class RieServer:
         self.output_path = folder / f"rie-{settings['port']}.log"
         self._flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         self._folder = folder
+        self._environ = environ or {}
         self._clients: list[Any] = []
         self.process = self._spawn()
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("RIE_", "AWS_"))}
         environ["PYTHONUNBUFFERED"] = "1"
+        environ.update(self._environ)
         with self.output_path.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "rie_server", "serve", *self._flags],
@@ -207,17 +213,15 @@ class RieServer:
 @pytest.fixture
 def start_rie(tmp_path: Path) -> Iterator[Callable[..., RieServer]]:
     """Starts servers with the settings it is given; they end with the test."""
-    servers: list[RieServer] = []
+    with contextlib.ExitStack() as stack:
 
-    def start(**settings: Any) -> RieServer:
-        server = RieServer(tmp_path, **settings)
-        servers.append(server)
-        server.wait_ready()
-        return server
+        def start(**settings: Any) -> RieServer:
+            server = RieServer(tmp_path, **settings)
+            stack.callback(server.stop)
+            server.wait_ready()
+            return server
 
-    yield start
-    for server in reversed(servers):
-        server.stop()
+        yield start
 
 
 @pytest.fixture

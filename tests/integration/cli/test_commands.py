@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.conftest import RieServer
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 
@@ -16,7 +17,7 @@ FUNCTIONS = Path(__file__).parents[3] / "functions"
 class Shell:
     """Runs `rie` as a user of one server does."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: RieServer) -> None:
         self.server = server
         self._port = server.url.rpartition(":")[2]
 
@@ -40,9 +41,15 @@ class Shell:
         )
 
 
-@pytest.fixture
-def shell(start_rie: Callable[..., Any]) -> Shell:
-    return Shell(start_rie(template=FUNCTIONS / "template.yaml"))
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """One server for all tests that leave it as it is."""
+    server = RieServer(tmp_path_factory.mktemp("server"), template=FUNCTIONS / "template.yaml")
+    try:
+        server.wait_ready()
+        yield Shell(server)
+    finally:
+        server.stop()
 
 
 def test_a_result_is_on_stdout_and_the_log_on_stderr(shell: Shell) -> None:
@@ -143,7 +150,8 @@ def test_the_log_of_a_function_is_followed_while_its_handler_runs(shell: Shell) 
             process.communicate()
 
 
-def test_a_restart_deploys_nothing_anew(shell: Shell) -> None:
+def test_a_restart_deploys_nothing_anew(start_rie: Callable[..., RieServer]) -> None:
+    shell = Shell(start_rie(template=FUNCTIONS / "template.yaml"))
     before = shell("list").stdout
     shell.server.stop()
     shell.server.restart()

@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from fakes.clock import FakeClock
 from rie_server.__main__ import rie
 from rie_server.commands.logs import lines_since, log_lines, parse_since
+from tests.fakes.clock import FakeClock
 
 
 class Writer(FakeClock):

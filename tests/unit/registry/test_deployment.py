@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fakes.stores import MemoryCodeStore, MemoryFunctionStore
 from rie_server.clock import SystemClock
 from rie_server.errors import ConfigurationError, InvalidParameterValueException
 from rie_server.model.arn import FunctionArn
@@ -16,6 +15,7 @@ from rie_server.ports import EnvironmentStartError
 from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.packaging import package
+from tests.fakes.stores import MemoryCodeStore, MemoryFunctionStore
 
 REGION, ACCOUNT = "us-east-1", "000000000000"
 TEMPLATE = """
