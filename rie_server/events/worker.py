@@ -69,7 +69,7 @@ class EventWorker:
         self._owner = owner
         self._is_alive = is_alive
         self._concurrency = concurrency
-        self._thread = threading.Thread(target=self._run, name="event-worker")
+        self._thread = threading.Thread(target=self._run, name="event-worker", daemon=True)
         # Guards what follows; notified when the thread has something to do and when a slot comes free.
         self._changed = threading.Condition()
         self._in_flight: set[str] = set()

@@ -5,8 +5,8 @@ gathered while the previous commit was on its way in one transaction. A write is
 on SQLite with WAL and ``synchronous=FULL`` it then survives a power cut.
 
 Promises: ``submit``, ``write`` and ``read`` may be called from any thread; work runs in the order it was submitted;
-one failing work neither fails nor undoes its neighbours. Work must touch nothing but its connection, because it runs a
-second time when a neighbour in the same transaction has failed.
+one failing work neither fails nor undoes its neighbours. Work must touch nothing but its connection, because it runs
+again when a neighbour in the same transaction has failed.
 """
 
 import logging
@@ -68,7 +68,7 @@ class Database:
         self._closing_lock = threading.Lock()
         self._closed = False
         self._pending: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write_groups, name="store-writer")
+        self._writer = threading.Thread(target=self._write_groups, name="store-writer", daemon=True)
         self._writer.start()
 
     def submit(self, work: Work[T], on_done: OnDone[T]) -> None:
@@ -139,45 +139,36 @@ class Database:
                 return
 
     def _commit(self, group: list[_Write[Any]]) -> None:
-        # Savepoints double the cost of a small write, and hardly any write fails: they are used only after one has.
+        together = group
         try:
-            if not self._commit_together(group):
-                self._commit_apart(group)
+            while together and (failed := self._try(together)) is not None:
+                together = [write for write in together if write is not failed]
         except Exception as failure:
-            error = _service_exception(failure)
-            for write in group:
-                write.error = error
+            log.exception("The database cannot be written")
+            for write in together:
+                write.error = _service_exception(failure)
         for write in group:
             try:
                 write.on_done(None if write.error else write.value, write.error)
             except Exception:
                 log.exception("What waited for a write has failed")
 
-    def _commit_together(self, group: list[_Write[Any]]) -> bool:
-        with self._writing() as connection:
+    def _try(self, group: list[_Write[Any]]) -> _Write[Any] | None:
+        """Commits all of ``group``, or nothing of it and returns the write that failed.
+
+        Savepoints would spare the others a second run, but they double the cost of a small write, hardly any write
+        fails, and a full disk makes SQLite drop them together with the transaction.
+        """
+        with self._engine.connect() as connection:
+            connection.execution_options(rie_writes=True)
             for write in group:
                 try:
                     write.value = write.work(connection)
-                except Exception:
-                    connection.rollback()
-                    return False
-            connection.commit()
-        return True
-
-    def _commit_apart(self, group: list[_Write[Any]]) -> None:
-        with self._writing() as connection:
-            for write in group:
-                try:
-                    with connection.begin_nested():
-                        write.value = write.work(connection)
                 except Exception as failure:
                     write.error = _service_exception(failure) if isinstance(failure, SQLAlchemyError) else failure
+                    return write
             connection.commit()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            yield connection.execution_options(rie_writes=True)
+        return None
 
 
 def _engine(url: str) -> Engine:
