@@ -94,7 +94,7 @@ def new_configuration(arn: FunctionArn, members: Mapping[str, Any]) -> dict[str,
         **_NESTED_DEFAULTS,
         "LoggingConfig": logging_configuration(arn.name, {}),
     }
-    return _merged(arn, defaults, members)
+    return configuration_for_code(_merged(arn, defaults, members), members.get("Code", {}))
 
 
 def changed_configuration(
@@ -108,6 +108,13 @@ def changed_configuration(
     """
     _check_packaging(package_type, members, creating=False)
     return _merged(arn, current, members)
+
+
+def configuration_for_code(current: Mapping[str, Any], code_members: Mapping[str, Any]) -> dict[str, Any]:
+    """``current`` with what comes with new code: its architecture, and the key of a package that is encrypted."""
+    changed = {name: value for name, value in current.items() if name != "SourceKMSKeyArn"}
+    changed.update({name: code_members[name] for name in ("Architectures", "SourceKMSKeyArn") if name in code_members})
+    return changed
 
 
 def logging_configuration(function_name: str, given: Mapping[str, Any]) -> dict[str, Any]:

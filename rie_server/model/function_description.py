@@ -75,7 +75,8 @@ def describe_code(record: FunctionRecord, location: str) -> dict[str, Any]:
     """``Code`` of GetFunction; ``location`` is where a zip can be downloaded."""
     code = record.current.code
     if code.package_type == "Zip":
-        return {"RepositoryType": "S3", "Location": location}
+        key = record.current.configuration.get("SourceKMSKeyArn")
+        return {"RepositoryType": "S3", "Location": location, **({"SourceKMSKeyArn": key} if key else {})}
     shown: dict[str, Any] = {"RepositoryType": "ECR", "ImageUri": code.image_uri}
     if code.image_digest is not None and code.image_uri is not None:
         shown["ResolvedImageUri"] = f"{_repository(code.image_uri)}@{code.image_digest}"

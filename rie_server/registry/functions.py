@@ -24,7 +24,7 @@ from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, code_source
-from rie_server.model.function_configuration import changed_configuration, new_configuration
+from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
 from rie_server.model.function_life_cycle import (
     activated,
     check_updatable,
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 # How long a function stays Pending, or an update InProgress, at least: AWS's clients must be able to see it.
-SETTLE_SECONDS = 0.005
+SETTLE_SECONDS = 0.002
 _PREPARERS = 4
 
 
@@ -164,9 +164,7 @@ class FunctionRegistry:
             record = self.get(function)
             check_updatable(record, members.get("RevisionId"))
             code = self._keep(source, content)
-            configuration = dict(record.current.configuration)
-            if "Architectures" in members:
-                configuration["Architectures"] = members["Architectures"]
+            configuration = configuration_for_code(record.current.configuration, members)
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
                 return replace(record, current=replace(record.current, configuration=configuration, code=code))
@@ -219,6 +217,8 @@ class FunctionRegistry:
             self._serving.publish(record.arn, outcome.version)
         elif is_settled(record):
             self._records.save(refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id()))
+        else:
+            self._records.save(replace(record, serving=None))
 
     def _update(self, record: FunctionRecord, deployment: Deployment) -> FunctionRecord:
         changed = updated(record, deployment, revision_id=_new_id(), last_modified=timestamp(self._clock.now()))

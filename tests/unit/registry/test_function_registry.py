@@ -12,6 +12,7 @@ from rie_server.errors import (
     ResourceNotFoundException,
 )
 from rie_server.limits import CODE_STORAGE_BYTES
+from rie_server.model.function_description import describe_code
 from rie_server.model.function_record import State, UpdateStatus
 from rie_server.registry import functions
 from rie_server.registry.code_keeping import RETIRED_CODE_SECONDS
@@ -323,3 +324,26 @@ def test_no_thread_of_the_registry_outlives_it(world: World) -> None:
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("registry-")]
     world.restart = lambda: None  # type: ignore[method-assign]
     world.registry = world._build()
+
+
+def test_a_restarted_server_that_can_run_neither_the_old_nor_the_new_deployment_fails_the_function(
+    world: World,
+) -> None:
+    world.create()
+    world.settle()
+    world.registry.update_configuration(arn(), {"Timeout": 9})
+    world.supports.refused["python3.12"] = "There is no Python on this machine."
+    world.restart()
+    world.clock.advance(0.01)
+    wait_for(lambda: world.registry.get(arn()).life.state is State.FAILED)
+    assert world.registry.get(arn()).life.update_status is UpdateStatus.FAILED
+
+
+def test_the_key_of_an_encrypted_package_is_shown_until_code_comes_without_one(world: World) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/k"
+    world.create(Code={"ZipFile": zip_of(app="x"), "SourceKMSKeyArn": key})
+    assert describe_code(world.settle(), "")["SourceKMSKeyArn"] == key
+    world.registry.update_code(arn(), {"ZipFile": zip_of(app="y"), "Architectures": ["arm64"]})
+    record = world.settle()
+    assert "SourceKMSKeyArn" not in describe_code(record, "")
+    assert world.registry.resolve(arn()).architecture == "arm64"
