@@ -30,6 +30,22 @@ class Listener:
         tick: counts up every ``tick_seconds``; timeouts are measured in it, so that no request reads a clock.
     """
 
+    __slots__ = (
+        "bodies",
+        "closes_on_eof",
+        "connections",
+        "death_events",
+        "draining",
+        "handle",
+        "kind",
+        "loop",
+        "loop_thread",
+        "status_lines",
+        "tick",
+        "tick_seconds",
+        "timeouts",
+    )
+
     def __init__(self, kind: str, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, tick_seconds: float) -> None:
         is_runtime = kind == "runtime"
         self.kind = kind

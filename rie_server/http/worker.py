@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.base import Worker
@@ -34,6 +35,7 @@ BOOT_FAILED = 3
 
 # For the last bytes of replies once nothing is in flight any more.
 _FLUSH_SECONDS = 2.0
+_LIFECYCLE_THREADS = 3
 # The loop does not wait for a thread that computes for longer than this.
 _SWITCH_INTERVAL_SECONDS = 0.001
 
@@ -77,6 +79,9 @@ class RieWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._stopping, self._hurrying = asyncio.Event(), asyncio.Event()
         self._superseded = False
         self._on_signals()
+        # start, drain and stop block; a stop may overtake a drain.
+        lifecycle = ThreadPoolExecutor(_LIFECYCLE_THREADS, thread_name_prefix="lifecycle")
+        asyncio.get_running_loop().set_default_executor(lifecycle)
         server_settings = self.app.settings
         build, create_app = _named(self.app.build_path), _named(self.app.app_path)
         front = Front(now=self.app.now, on_tick=self._on_tick)
