@@ -5,7 +5,6 @@ test client) it is the whole server on one port: it builds what it serves, and s
 environments itself, each on a named thread.
 """
 
-import atexit
 import logging
 import socket
 import threading
@@ -40,10 +39,15 @@ def create_app(settings: Settings | None = None, server: Server | None = None) -
     server = build(settings or Settings.from_environ(), listeners.listen)
     app = _app(server)
     listeners.application = app.wsgi_app
-    atexit.register(listeners.close)
-    atexit.register(server.stop)  # called first: the listeners outlive the environments
+    _at_exit(listeners.close)
+    _at_exit(server.stop)  # called first: the listeners outlive the environments
     server.start()
     return app
+
+
+def _at_exit(callback: Callable[[], None]) -> None:
+    """Like ``atexit.register``, but before thread pools are shut down, which a server needs in order to stop."""
+    threading._register_atexit(callback)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
 
 
 def _app(server: Server) -> flask.Flask:

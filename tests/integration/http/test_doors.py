@@ -1,9 +1,12 @@
 """Which operation answers, on which thread, behind which door; and that all doors answer the same."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,3 +243,18 @@ def test_environments_of_an_ordinary_server_have_listeners_of_their_own(wsgi_ser
     close()
     listeners.close()
     assert not any(thread.name.startswith("runtime-api") for thread in threading.enumerate())
+
+
+def test_an_app_that_built_its_own_server_stops_it_before_the_interpreter_takes_the_thread_pools_away(
+    tmp_path: Path,
+) -> None:
+    code = f"""
+from pathlib import Path
+from rie_server.app import create_app
+from rie_server.config import Settings
+app = create_app(Settings(executor="process", data_dir=Path({str(tmp_path)!r})))
+print(app.test_client().get("/2015-03-31/functions").status_code)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "200" in ended.stdout.split()
