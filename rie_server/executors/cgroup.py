@@ -11,9 +11,13 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from rie_server.ports import Clock
+
 MOUNT = Path("/sys/fs/cgroup")
 _OWN_LEAF = "rie-server"
-_KILL_ROUNDS = 100
+_KILL_ROUNDS = 20
+_REMOVE_ATTEMPTS = 300
+_REMOVE_PAUSE_SECONDS = 0.01
 
 
 def cgroup_paths(process_id: int | str, *, mount: Path = MOUNT, proc: Path = Path("/proc")) -> dict[str, Path]:
@@ -88,13 +92,15 @@ class Cgroup:
             with contextlib.suppress(OSError):
                 _write(folder / "cgroup.procs", str(process_id))
 
-    def kill(self) -> None:
-        """Ends every process in the group, also those that have left its session."""
+    def kill(self, *, rounds: int = _KILL_ROUNDS) -> None:
+        """Ends every process in the group, also those that have left its session.
+
+        One round takes microseconds; further ones find what was forked meanwhile.
+        """
         with contextlib.suppress(OSError):
             _write(self.folders[0] / "cgroup.kill", "1")
             return
-        for _ in range(_KILL_ROUNDS):
-            # Again until nobody is left: a child may have been forked between reading and killing.
+        for _ in range(rounds):
             members = self.members()
             if not members:
                 return
@@ -123,6 +129,16 @@ class Cgroup:
             except OSError as refused:
                 gone = gone and refused.errno not in (errno.EBUSY, errno.ENOTEMPTY)
         return gone
+
+
+def kill_and_remove(group: Cgroup, clock: Clock) -> bool:
+    """Waits until the group's last process is gone; False when one does not go within seconds."""
+    for _ in range(_REMOVE_ATTEMPTS):
+        group.kill(rounds=1)
+        if group.remove():
+            return True
+        clock.sleep(_REMOVE_PAUSE_SECONDS)
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

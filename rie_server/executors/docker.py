@@ -76,6 +76,7 @@ class DockerExecutor:
             raise
         except Exception as refused:
             self._endpoints.close(spec.environment_id)
+            self._engine.check(refused)
             raise start_failure(str(getattr(refused, "explanation", None) or refused)) from refused
 
     def supports(self, function: FunctionVersion) -> str | None:

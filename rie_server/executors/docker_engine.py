@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 _CONNECT_SECONDS = 10
+# Pulls and the event stream set their own; no other call of a healthy engine takes longer.
+_CALL_SECONDS = 60
 _CONNECTIONS = 64
 
 
@@ -76,6 +78,13 @@ class DockerEngine:
             client.close()
         return kept.api
 
+    def check(self, failure: Exception) -> None:
+        """Forgets the connection if ``failure`` says that the engine is gone, so that the next call asks anew."""
+        from requests.exceptions import ConnectionError as Lost  # noqa: PLC0415 -- comes with the SDK
+
+        if isinstance(failure, Lost):
+            self.close()
+
     def unavailable(self) -> str | None:
         """None when the engine answers, otherwise the reason."""
         try:
@@ -113,8 +122,7 @@ def _connect() -> Any:
     if str(client.api.base_url).startswith("https:"):
         client.close()
         raise EngineUnavailableError("a Docker engine behind TLS is not supported: give a unix or tcp address")
-    # Pulls take their time; a call that hangs is the engine's own trouble.
-    client.api.timeout = None
+    client.api.timeout = _CALL_SECONDS
     return client
 
 

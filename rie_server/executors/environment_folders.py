@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rie_server.executors.cgroup import Cgroup
+from rie_server.executors.cgroup import Cgroup, kill_and_remove
 from rie_server.executors.leftovers import kill_marked, kill_session
 from rie_server.executors.owner import is_alive, own_identity, start_ticks
+from rie_server.ports import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class EnvironmentFolder:
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def kill_leftovers(self) -> int:
+    def kill_leftovers(self, clock: Clock) -> int:
         """Ends what an earlier server's environment left running; returns 1 when there was anything."""
         record: dict[str, object] = {}
         with contextlib.suppress(OSError, ValueError):
@@ -55,7 +56,7 @@ class EnvironmentFolder:
         if isinstance(process_id := record.get("process_id"), int):
             found += kill_session(process_id, record.get("started"))
         if cgroup is not None:
-            cgroup.remove()
+            kill_and_remove(cgroup, clock)
         return min(found, 1)
 
 
@@ -68,7 +69,8 @@ def _recorded_cgroup(record: dict[str, object]) -> Cgroup | None:
 
 
 class EnvironmentFolders:
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, clock: Clock) -> None:
+        self._clock = clock
         self._all = data_dir / "environments"
         self._own = self._all / own_identity().replace(":", "-")
 
@@ -94,7 +96,7 @@ class EnvironmentFolders:
         for owner in self._subfolders(self._all):
             if is_alive(owner.name.replace("-", ":")):
                 continue
-            found += sum(EnvironmentFolder(path=path).kill_leftovers() for path in self._subfolders(owner))
+            found += sum(EnvironmentFolder(path=path).kill_leftovers(self._clock) for path in self._subfolders(owner))
             shutil.rmtree(owner, ignore_errors=True)
         return found
 

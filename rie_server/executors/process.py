@@ -50,7 +50,7 @@ class ProcessExecutor:
         self._server_id = server_id
         self._endpoints = endpoints
         self._clock = clock
-        self._folders = EnvironmentFolders(data_dir)
+        self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
         self._cgroups = CgroupRoot.detect()
         self._dies_with_server = _dies_with_server()
@@ -129,14 +129,14 @@ class ProcessExecutor:
         self._spawner.shutdown()
         self._folders.remove_own()
 
-    def _command(self, function: FunctionVersion, code_directory: Path) -> tuple[list[str], str]:
-        """The command line, and the interpreter whose folder comes first on PATH."""
+    def _command(self, function: FunctionVersion, code_directory: Path) -> tuple[list[str], str | None]:
+        """The command line, and the interpreter if one is to come first on PATH."""
         assert function.runtime is not None
         if function.runtime.startswith("python"):
             interpreter = self._interpreters.path(function.runtime)
             return [*self._dies_with_server, interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
         bootstrap = str(bootstrap_path(code_directory))
-        return [*self._dies_with_server, bootstrap], self._interpreters.path("provided")
+        return [*self._dies_with_server, bootstrap], None
 
     def _cgroup(self, spec: EnvironmentSpec) -> Cgroup | None:
         if self._cgroups is None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from subprocess import Popen
 
-from rie_server.executors.cgroup import Cgroup
+from rie_server.executors.cgroup import Cgroup, kill_and_remove
 from rie_server.executors.environment_folders import EnvironmentFolder
 from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.leftovers import kill_marked
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 65536
 _LAST_OUTPUT_BYTES = 1024 * 1024
-_CGROUP_ATTEMPTS = 200
-_CGROUP_ATTEMPT_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +44,10 @@ class Holdings:
     def free(self, clock: Clock) -> None:
         """Ends what is left and gives everything back. May take a moment: runs on the cleanup thread."""
         self.release_address(self.environment_id)
-        if self.cgroup is None:
-            kill_marked(self.folder.marker)
-        else:
-            self.cgroup.kill()
-            # A process that forked before it was moved into the group is found by its variables.
-            kill_marked(self.folder.marker)
-            for _ in range(_CGROUP_ATTEMPTS):
-                if self.cgroup.remove():
-                    break
-                self.cgroup.kill()
-                clock.sleep(_CGROUP_ATTEMPT_SECONDS)
-            else:
-                log.error("the control group of environment %s cannot be removed", self.environment_id)
+        # Also with a control group: what was forked before the move into it is found by its variables.
+        kill_marked(self.folder.marker)
+        if self.cgroup is not None and not kill_and_remove(self.cgroup, clock):
+            log.error("the control group of environment %s cannot be removed", self.environment_id)
         self.folder.remove()
 
 
@@ -138,7 +127,7 @@ class ProcessEnvironment:
         """SIGKILL to every process that can be named at once; ``Holdings.free`` finds the rest."""
         self._signal_group(signal.SIGKILL)
         if self.holdings.cgroup is not None:
-            self.holdings.cgroup.kill()
+            self.holdings.cgroup.kill(rounds=1)
 
     # --- output -------------------------------------------------------------------------------------------------------
 

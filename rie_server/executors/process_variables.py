@@ -16,7 +16,7 @@ def process_variables(
     variables: Mapping[str, str],
     *,
     code_directory: Path,
-    interpreter: str,
+    interpreter: str | None,
     temporary_files: Path,
     runtime_api: str,
 ) -> dict[str, str]:
@@ -27,7 +27,9 @@ def process_variables(
         if name in result:
             result[name] = _here(result[name], code)
     search = _parts(result.get("PATH", _SYSTEM_PATH), code)
-    result["PATH"] = ":".join([str(Path(interpreter).parent), *search])
+    if interpreter is not None:
+        search.insert(0, str(Path(interpreter).parent))
+    result["PATH"] = ":".join(search)
     python_path = _parts(result.get("PYTHONPATH", ""), code)
     result["PYTHONPATH"] = ":".join([code, *(part for part in python_path if part != code)])
     # The loader knows its own folders; every further one costs a search per library.
