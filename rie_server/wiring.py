@@ -50,9 +50,17 @@ class RieServer:
 
     def __init__(self, settings: Settings, listen: Listen) -> None:
         self.settings = settings
-        self._clock = clock = SystemClock()
-        self._identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
+        self._deployed: Sequence[DeployedFunction] = ()
+        self._clock = SystemClock()
+        self._make_adapters(listen)
+        capacity = host_capacity()
+        self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
+        self._make_doors()
+
+    def _make_adapters(self, listen: Listen) -> None:
+        settings, clock = self.settings, self._clock
         self._owner = current_owner()
+        self._identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
         self._executor = choose_executor(
             settings,
             server_id=server_id(settings.data_dir),
@@ -61,8 +69,11 @@ class RieServer:
             clock=clock,
         )
         self._database = Database(sqlite_url(settings.data_dir))
+        self._code = ZipCodeStore(settings.data_dir / "code")
+
+    def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
+        settings, clock = self.settings, self._clock
         self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
-        capacity = host_capacity()
         self._fleet = Fleet(
             clock=clock,
             logs=self._logs,
@@ -76,10 +87,9 @@ class RieServer:
             neighbours=settings.function_variables,
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
         )
-        concurrency_limit = min(ACCOUNT_CONCURRENCY, capacity)
         self._registry = FunctionRegistry(
             store=DatabaseFunctionStore(self._database),
-            code=ZipCodeStore(settings.data_dir / "code"),
+            code=self._code,
             objects=BotoObjectStorage(),
             images=self._executor.images,
             supports=self._executor.supports,
@@ -97,20 +107,21 @@ class RieServer:
             owner=self._owner,
             is_alive=is_alive,
         )
+
+    def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
-        self.lambda_api = LambdaApi(registry=self._registry, settings=settings)
+        self.lambda_api = LambdaApi(registry=self._registry, settings=self.settings)
         invoke = InvokeOperation(
             invoker=self._front_controller,
             catalog=self._registry,
             events=self._events,
-            settings=settings,
-            clock=clock,
+            settings=self.settings,
+            clock=self._clock,
             validate=self.lambda_api.validate_invoke,
         )
         self.lambda_api.mount_hot(invoke.route)
         self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
-        self._deployed: Sequence[DeployedFunction] = ()
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
@@ -156,7 +167,9 @@ class RieServer:
         base = f"http://{self.settings.host}:{self.settings.port}"
         lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *map(str, self._deployed)]
         name = next((one.name for one in self._deployed if one.is_ready), "NAME")
-        lines.append(f"RIE Server is ready at {base} - try: rie invoke {name}")
+        lines.append(
+            f"RIE Server is ready at {base} - try: curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
+        )
         return "\n".join(lines)
 
 
