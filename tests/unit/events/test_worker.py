@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -245,7 +245,7 @@ def test_events_of_a_throttled_function_do_not_hold_up_another_function(stage: S
     assert len(stage.queued()) == 20
 
 
-def test_an_earlier_event_is_not_overlooked_for_a_later_one(stage: Stage) -> None:
+def test_an_event_that_is_put_off_late_is_not_overlooked_for_one_that_is_due_later(stage: Stage) -> None:
     stage.store.add(
         QueuedEvent(
             request=InvokeRequest(function=FUNCTION, payload=b"{}", request_id="tomorrow"),
@@ -253,11 +253,15 @@ def test_an_earlier_event_is_not_overlooked_for_a_later_one(stage: Stage) -> Non
         ),
         lambda error: None,
     )
+    stage.invoker.hold = True
     stage.worker.start()
-    stage.invoker.refuse["orders"] = THROTTLED
     stage.submit("a")
-    eventually(lambda: [event.refusals for event in stage.store] == [0, 1])
-    stage.invoker.refuse.clear()
+    eventually(lambda: "a" in stage.invoker.waiting)
+    time.sleep(0.05)  # by now the worker has set its alarm for tomorrow
+    stage.invoker.hold = False
+    stage.invoker.waiting.pop("a")(
+        InvokeResult(payload=b"", function_error=None, executed_version="$LATEST", refusal=THROTTLED)
+    )
 
     stage.advance_until(lambda: stage.queued() == ["tomorrow"], step_seconds=0.5)
 
@@ -336,6 +340,26 @@ def test_draining_waits_for_what_runs_and_takes_nothing_more(stage: Stage) -> No
     time.sleep(0.05)
     assert stage.invoker.ids == ["a"]
     assert stage.queued() == ["late"]
+
+
+def test_draining_waits_for_events_that_are_just_being_claimed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim, reached, go = stage.store.claim, threading.Event(), threading.Event()
+
+    def slow_claim(owner: str, limit: int, *, now: float) -> Sequence[QueuedEvent]:
+        claimed = claim(owner, limit, now=now)
+        reached.set()
+        assert go.wait(10)
+        return claimed
+
+    monkeypatch.setattr(stage.store, "claim", slow_claim)
+    stage.submit("a")
+    stage.worker.start()
+    assert reached.wait(10)
+
+    assert stage.worker.drain(0.05) is False
+    go.set()
+    assert stage.worker.drain(5.0) is True
+    assert stage.invoker.ids == ["a"]
 
 
 def test_closing_ends_the_thread_and_may_be_repeated(stage: Stage) -> None:
