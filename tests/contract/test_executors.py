@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from rie_server.clock import SystemClock
+from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker import DockerExecutor
 from rie_server.executors.owner import own_identity
 from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion, ImageConfig
-from rie_server.ports import EnvironmentStartError, Executor, RunningEnvironment
+from rie_server.ports import Executor, RunningEnvironment
 from tests.conftest import wait_until
 from tests.docker_engine import connect, containers_of, runtime_image
 from tests.fakes.runtime_endpoints import FakeRuntimeApi, FakeRuntimeEndpoints
@@ -443,6 +444,17 @@ def test_without_control_groups_memory_is_limited_by_the_kernels_data_limit(proc
     kind, answer = started.api.invoke({"do": "hog"})
     assert (kind, answer["errorType"]) == ("error", "MemoryError")
     assert started.running.peak_memory_mb() <= 128
+
+
+def test_a_folder_that_cannot_be_made_is_a_failure_of_the_machine_and_leaves_nothing(process_bench: Bench) -> None:
+    folders = process_bench.executor._folders
+    folders._own.parent.mkdir(parents=True)
+    folders._own.write_text("in the way")
+    with pytest.raises(EnvironmentStartError, match="could not be started") as refused:
+        process_bench.start(wait=False)
+    assert refused.value.error_type == "Sandbox.Failure"
+    assert process_bench.endpoints.open == {}
+    folders._own.unlink()
 
 
 def test_a_child_that_keeps_the_output_open_does_not_delay_the_exit(process_bench: Bench) -> None:

@@ -32,13 +32,12 @@ def test_processors_follow_memory_with_a_loan_for_init_and_never_exceed_the_host
     ("explanation", "error_type", "message"),
     [
         (
-            'OCI runtime create failed: container_linux.go:380: exec: "app": executable file not found in $PATH: unknown',
+            'OCI runtime create failed: exec: "app": executable file not found in $PATH: unknown',
             "Runtime.InvalidEntrypoint",
             "fork/exec app: executable file not found in $PATH",
         ),
         (
-            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container "
-            'process: exec: "/no/such": stat /no/such: no such file or directory: unknown',
+            'unable to start container process: exec: "/no/such": stat /no/such: no such file or directory: unknown',
             "Runtime.InvalidEntrypoint",
             "fork/exec /no/such: no such file or directory",
         ),

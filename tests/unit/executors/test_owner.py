@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 from rie_server.executors.owner import is_alive, own_identity
 
@@ -18,5 +19,5 @@ def test_nobody_is_alive_behind_words_that_name_no_process() -> None:
 def test_a_process_that_only_waits_to_be_collected_is_not_alive() -> None:
     with subprocess.Popen(["true"]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        ticks = open(f"/proc/{child.pid}/stat").read().rpartition(")")[2].split()[19]
+        ticks = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
         assert not is_alive(f"{child.pid}:{ticks}")
