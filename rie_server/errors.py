@@ -142,3 +142,15 @@ class RuntimeApiError(RieError):
         self.status = status
         self.error_type = error_type
         self.message = message
+
+
+class EnvironmentStartError(RieError):
+    """An environment could not be started.
+
+    Attributes:
+        error_type: AWS's name, for example ``Runtime.InvalidEntrypoint``.
+    """
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type

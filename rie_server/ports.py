@@ -7,16 +7,16 @@ Unless a port says otherwise its methods may be called from any thread.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from rie_server.errors import RieError
 from rie_server.limits import ZIP_BYTES
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.model.function_code import StoredCode
+from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
@@ -69,18 +69,6 @@ class FunctionCatalog(Protocol):
             ResourceNotFoundException: ``Function not found: ARN``.
             ResourceConflictException: the function is Pending or Failed.
         """
-
-
-class EnvironmentStartError(RieError):
-    """An environment could not be started.
-
-    Attributes:
-        error_type: AWS's name, for example ``Runtime.InvalidEntrypoint``.
-    """
-
-    def __init__(self, error_type: str, message: str) -> None:
-        super().__init__(message)
-        self.error_type = error_type
 
 
 class EnvironmentObserver(Protocol):
@@ -159,24 +147,6 @@ class RuntimeEndpoints(Protocol):
 # --- logs and measurements --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvocationReport:
-    """The figures of a REPORT line; durations in milliseconds.
-
-    Attributes:
-        init_duration_ms: set on a cold start only.
-        status: None for success, else ``timeout`` or ``error``.
-        error_type: with ``status == "error"``, for example ``Runtime.ExitError``.
-    """
-
-    request_id: str
-    duration_ms: float
-    init_duration_ms: float | None
-    max_memory_used_mb: int
-    status: str | None = None
-    error_type: str | None = None
-
-
 class EnvironmentLog(Protocol):
     """The log stream of one environment: output is attributed to the invocation that runs."""
 
@@ -213,15 +183,6 @@ class FunctionStore(Protocol):
     def delete(self, key: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCode:
-    """A zip in the code store. ``sha256`` is base64, as ``CodeSha256``; sizes in bytes."""
-
-    sha256: str
-    size_bytes: int
-    unzipped_bytes: int
-
-
 class CodeStore(Protocol):
     """Function code by content: the same zip is kept once."""
 
@@ -246,21 +207,6 @@ class CodeStore(Protocol):
         """Removes every zip that is not among ``referenced``. The caller sees to it that no code is being put whose
         record is still to be saved.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedEvent:
-    """An asynchronous event as it lies in the durable queue.
-
-    Attributes:
-        attempts: runs that have ended in a function error.
-        refusals: how often it was put off because the function could not be run.
-    """
-
-    request: InvokeRequest
-    enqueued_at: float
-    attempts: int = 0
-    refusals: int = 0
 
 
 class EventStore(Protocol):

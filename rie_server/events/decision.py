@@ -6,7 +6,7 @@ Pure. The worker carries the decision out.
 from dataclasses import dataclass
 
 from rie_server.errors import LambdaError, ResourceConflictException, ResourceNotFoundException
-from rie_server.ports import QueuedEvent
+from rie_server.model.async_event import QueuedEvent
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MAXIMUM_SECONDS = 300.0

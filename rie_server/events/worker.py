@@ -15,8 +15,9 @@ from functools import partial
 
 from rie_server.errors import LambdaError, ServiceException
 from rie_server.events.decision import Decision, RunAgainAt, after_refusal, after_run
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.invocation import InvokeRequest, InvokeResult
-from rie_server.ports import Clock, EventStore, Invoker, QueuedEvent, Timer
+from rie_server.ports import Clock, EventStore, Invoker, Timer
 
 log = logging.getLogger(__name__)
 

@@ -7,19 +7,12 @@ or where there is no image for the runtime.
 from typing import Protocol, TypeVar
 
 from rie_server.config import Settings
+from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker import DockerExecutor
 from rie_server.executors.process import ProcessExecutor
 from rie_server.model.environment import EnvironmentSpec
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import (
-    Clock,
-    EnvironmentObserver,
-    EnvironmentStartError,
-    Executor,
-    ImagePreparer,
-    RunningEnvironment,
-    RuntimeEndpoints,
-)
+from rie_server.ports import Clock, EnvironmentObserver, Executor, ImagePreparer, RunningEnvironment, RuntimeEndpoints
 
 
 class ChosenExecutor(Executor, Protocol):

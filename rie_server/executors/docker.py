@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from rie_server import limits
+from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker_container import (
     OWNER_LABEL,
     SERVER_LABEL,
@@ -35,7 +36,7 @@ from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.owner import is_alive
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import Clock, EnvironmentObserver, EnvironmentStartError, RunningEnvironment, RuntimeEndpoints
+from rie_server.ports import Clock, EnvironmentObserver, RunningEnvironment, RuntimeEndpoints
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from rie_server.ports import EnvironmentStartError
+from rie_server.errors import EnvironmentStartError
 
 _EXEC = re.compile(r'exec: "(?P<program>[^"]*)": (?P<words>.+?)(?:: unknown|"|$)')
 _CHDIR = re.compile(r'chdir to cwd \("(?P<folder>[^"]*)"\)')

@@ -3,9 +3,10 @@
 import threading
 from typing import Any
 
+from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker_engine import DockerEngine, EngineUnavailableError
 from rie_server.executors.docker_failures import missing_image
-from rie_server.ports import Clock, EnvironmentStartError
+from rie_server.ports import Clock
 
 _ABSENCE_SECONDS = 5.0
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from rie_server.ports import EnvironmentStartError
+from rie_server.errors import EnvironmentStartError
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rie_server import limits
+from rie_server.errors import EnvironmentStartError
 from rie_server.executors.cgroup import Cgroup, CgroupRoot
 from rie_server.executors.entry_point import Interpreters, bootstrap_path
 from rie_server.executors.environment_folders import EnvironmentFolders
@@ -25,7 +26,7 @@ from rie_server.executors.process_environment import Holdings, ProcessEnvironmen
 from rie_server.executors.process_variables import process_variables
 from rie_server.model.environment import EnvironmentSpec
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import Clock, EnvironmentObserver, EnvironmentStartError, RunningEnvironment, RuntimeEndpoints
+from rie_server.ports import Clock, EnvironmentObserver, RunningEnvironment, RuntimeEndpoints
 
 log = logging.getLogger(__name__)
 

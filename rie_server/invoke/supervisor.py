@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.invoke.fleet import Fleet
 from rie_server.limits import INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import UNHANDLED, PlatformError, exited, timed_out
-from rie_server.ports import Clock, EnvironmentStartError, Executor, InvocationReport
+from rie_server.model.invocation import InvocationReport
+from rie_server.ports import Clock, Executor
 
 # A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
 LAST_WORDS_SECONDS = 1.0

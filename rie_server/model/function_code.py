@@ -12,6 +12,15 @@ from rie_server.limits import ZIP_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCode:
+    """A zip in the code store. ``sha256`` is base64, as ``CodeSha256``; sizes in bytes."""
+
+    sha256: str
+    size_bytes: int
+    unzipped_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedZip:
     content: bytes
 

@@ -60,3 +60,21 @@ class InvokeResult:
     executed_version: str
     log_tail: bytes | None = None
     refusal: LambdaError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationReport:
+    """The figures of a REPORT line; durations in milliseconds.
+
+    Attributes:
+        init_duration_ms: set on a cold start only.
+        status: None for success, else ``timeout`` or ``error``.
+        error_type: with ``status == "error"``, for example ``Runtime.ExitError``.
+    """
+
+    request_id: str
+    duration_ms: float
+    init_duration_ms: float | None
+    max_memory_used_mb: int
+    status: str | None = None
+    error_type: str | None = None

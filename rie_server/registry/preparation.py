@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from rie_server.errors import LambdaError
+from rie_server.errors import EnvironmentStartError, LambdaError
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_record import CodeReference, Deployment, runnable
-from rie_server.ports import EnvironmentStartError, ImagePreparer
+from rie_server.ports import ImagePreparer
 from rie_server.registry.code_keeping import CodeKeeper
 
 _log = logging.getLogger(__name__)

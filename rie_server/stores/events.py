@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.invocation import InvokeRequest
-from rie_server.ports import QueuedEvent
 from rie_server.stores.database import Database
 from rie_server.stores.schema import CLAIMED, QUEUED, events
 

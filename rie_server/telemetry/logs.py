@@ -16,7 +16,8 @@ from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import Clock, InvocationReport
+from rie_server.model.invocation import InvocationReport
+from rie_server.ports import Clock
 from rie_server.telemetry import platform_lines
 
 WRITE_DELAY_SECONDS = 0.02

@@ -8,7 +8,7 @@ import math
 import re
 
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import InvocationReport
+from rie_server.model.invocation import InvocationReport
 
 
 def init_start(function: FunctionVersion) -> str | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.invocation import InvokeRequest
-from rie_server.ports import EventStore, QueuedEvent
+from rie_server.ports import EventStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.events import DatabaseEventStore
 from tests.fakes.stores import MemoryEventStore

@@ -1,8 +1,9 @@
 """An executor whose runtimes are the test: it starts nothing and remembers everything."""
 
+from rie_server.errors import EnvironmentStartError
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import EnvironmentObserver, EnvironmentStartError
+from rie_server.ports import EnvironmentObserver
 
 
 class FakeRunning:

@@ -4,9 +4,8 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-from rie_server.errors import InvalidParameterValueException
+from rie_server.errors import EnvironmentStartError, InvalidParameterValueException
 from rie_server.model.function import FunctionVersion
-from rie_server.ports import EnvironmentStartError
 
 
 class MemoryObjectStorage:

@@ -13,7 +13,8 @@ from typing import Any
 
 from rie_server.errors import InvalidParameterValueException, RequestEntityTooLargeException, ServiceException
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
-from rie_server.ports import QueuedEvent, StoredCode
+from rie_server.model.async_event import QueuedEvent
+from rie_server.model.function_code import StoredCode
 
 
 class MemoryFunctionStore:

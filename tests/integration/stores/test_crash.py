@@ -25,8 +25,7 @@ ADDING = """
     import sys, threading, uuid
     from rie_server.model.arn import FunctionArn
     from rie_server.model.invocation import InvokeRequest
-    from rie_server.ports import QueuedEvent
-    from rie_server.stores.database import Database
+        from rie_server.stores.database import Database
     from rie_server.stores.events import DatabaseEventStore
     from rie_server.stores.owner import current_owner
 

@@ -12,8 +12,8 @@ from rie_server.errors import (
 )
 from rie_server.events.decision import Done, RunAgainAt, after_refusal, after_run, backoff_seconds
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.invocation import InvokeRequest
-from rie_server.ports import QueuedEvent
 
 REQUEST = InvokeRequest(
     function=FunctionArn(region="us-east-1", account="000000000000", name="f"), payload=b"{}", request_id="r"

@@ -10,8 +10,8 @@ import pytest
 from rie_server.errors import ResourceNotFoundException, ServiceException, TooManyRequestsException
 from rie_server.events.worker import TAKE_OVER_SECONDS, EventWorker
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.invocation import InvokeRequest, InvokeResult
-from rie_server.ports import QueuedEvent
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import MemoryEventStore
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from rie_server.ports import EnvironmentStartError
+from rie_server.errors import EnvironmentStartError
 from tests.unit.invoke.conftest import Stage
 
 

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from rie_server.clock import SystemClock
-from rie_server.errors import ConfigurationError, InvalidParameterValueException
+from rie_server.errors import ConfigurationError, EnvironmentStartError, InvalidParameterValueException
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_record import FunctionRecord
 from rie_server.model.template_code import LocalCode
-from rie_server.ports import EnvironmentStartError
 from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.packaging import package

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rie_server.clock import SystemClock
-from rie_server.ports import InvocationReport
+from rie_server.model.invocation import InvocationReport
 from rie_server.telemetry import platform_lines
 from rie_server.telemetry.logs import ROTATE_BYTES, LogWriter
 from tests.fakes.clock import FakeClock
