@@ -147,7 +147,7 @@ def _kind(entry: zipfile.ZipInfo) -> int:
         if kind not in (0, stat.S_IFDIR):
             raise unreadable()
         return stat.S_IFDIR
-    if kind == stat.S_IFLNK and entry.file_size > PATH_BYTES:
+    if kind == stat.S_IFLNK and not 0 < entry.file_size <= PATH_BYTES:
         raise unreadable()
     if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
         raise unreadable()
