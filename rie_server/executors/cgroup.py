@@ -14,7 +14,8 @@ from pathlib import Path
 from rie_server.ports import Clock
 
 MOUNT = Path("/sys/fs/cgroup")
-_OWN_LEAF = "rie-server"
+GROUP_PREFIX = "rie-"
+_OWN_LEAF = "server-of-rie"
 _KILL_ROUNDS = 20
 _REMOVE_ATTEMPTS = 300
 _REMOVE_PAUSE_SECONDS = 0.01
@@ -167,6 +168,7 @@ class CgroupRoot:
         Raises:
             OSError: the kernel refused; nothing is left behind.
         """
+        name = GROUP_PREFIX + name
         folders = [self.memory / name]
         if self.processes is not None:
             folders.append(self.processes / name)
@@ -179,6 +181,15 @@ class CgroupRoot:
             group.remove()
             raise
         return group
+
+    def remove_abandoned(self, *, created_before: float) -> None:
+        """Removes empty groups that a killed server has left. Young ones may be about to be filled by a living one."""
+        for root in {self.memory, self.processes or self.memory}:
+            for folder in root.glob(f"{GROUP_PREFIX}*"):
+                # The kernel itself refuses to remove a group that is not empty.
+                with contextlib.suppress(OSError):
+                    if folder.stat().st_mtime < created_before:
+                        folder.rmdir()
 
     def _limit(self, group: Cgroup, memory_bytes: int, processes: int) -> None:
         memory = group.folders[0]

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 _STOP_SECONDS = 5.0
+_ABANDONED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,10 @@ class ProcessExecutor:
         return f"the process executor runs python and provided runtimes, not {runtime}: that needs Docker"
 
     def remove_orphans(self) -> int:
-        return self._folders.remove_orphans()
+        found = self._folders.remove_orphans()
+        if self._cgroups is not None:
+            self._cgroups.remove_abandoned(created_before=self._clock.now() - _ABANDONED_SECONDS)
+        return found
 
     def close(self) -> None:
         with self._lock:
@@ -144,7 +148,7 @@ class ProcessExecutor:
             return None
         try:
             return self._cgroups.create(
-                f"rie-{spec.environment_id}",
+                spec.environment_id,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
                 processes=limits.ENVIRONMENT_PROCESSES,
             )

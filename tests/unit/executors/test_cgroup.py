@@ -47,9 +47,9 @@ def test_version_2_hands_the_controllers_to_children_and_moves_the_server_into_a
         cgroup__procs=f"{os.getpid()}\n",
         cgroup__type="domain\n",
     )
-    make(own / "rie-server", cgroup__procs="")
+    make(own / "server-of-rie", cgroup__procs="")
     assert CgroupRoot.detect(mount=mount, proc=proc) == CgroupRoot(memory=own, processes=None, version=2)
-    assert (own / "rie-server" / "cgroup.procs").read_text() == str(os.getpid())
+    assert (own / "server-of-rie" / "cgroup.procs").read_text() == str(os.getpid())
     # A plain file keeps the last word of the two that were written.
     assert (own / "cgroup.subtree_control").read_text().startswith("+pids")
 
@@ -68,9 +68,9 @@ def test_version_2_never_moves_processes_that_are_not_the_servers(proc: Path, mo
 
 
 def test_a_server_that_moved_into_a_leaf_before_makes_groups_beside_it(proc: Path, mount: Path) -> None:
-    make(proc / "self", cgroup="0::/service/rie-server\n")
+    make(proc / "self", cgroup="0::/service/server-of-rie\n")
     own = make(mount / "service", cgroup__controllers="memory\n", cgroup__subtree_control="memory\n", cgroup__procs="")
-    make(own / "rie-server", cgroup__procs="")
+    make(own / "server-of-rie", cgroup__procs="")
     found = CgroupRoot.detect(mount=mount, proc=proc)
     assert found is not None
     assert found.memory == own
@@ -115,3 +115,16 @@ def test_out_of_memory_kills_are_counted(mount: Path, version: int, name: str) -
     assert group.out_of_memory_kills() == 0
     (folder / name).write_text("oom_kill_disable 0\noom 9\nunder_oom 0\noom_kill 2\n")
     assert group.out_of_memory_kills() == 2
+
+
+def test_empty_groups_of_a_killed_server_are_removed_unless_they_are_young(mount: Path) -> None:
+    memory, pids = make(mount / "memory"), make(mount / "pids")
+    root = CgroupRoot(memory=memory, processes=pids, version=1)
+    for folder in (memory, pids):
+        for name, age in (("rie-old", 100), ("rie-young", 5), ("other", 100)):
+            os.utime(make(folder / name), (1000 - age, 1000 - age))
+        full = make(folder / "rie-full", cgroup__procs="1")
+        os.utime(full, (900, 900))
+    root.remove_abandoned(created_before=940)
+    for folder in (memory, pids):
+        assert sorted(path.name for path in folder.iterdir()) == ["other", "rie-full", "rie-young"]
