@@ -154,3 +154,15 @@ class EnvironmentStartError(RieError):
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
+
+
+class DeliveryError(RieError):
+    """A record could not be delivered to its target.
+
+    Attributes:
+        passes: trying again later may help.
+    """
+
+    def __init__(self, message: str, *, passes: bool) -> None:
+        super().__init__(message)
+        self.passes = passes

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 from rie_server.limits import ZIP_BYTES
 from rie_server.model.arn import FunctionArn
 from rie_server.model.async_event import QueuedEvent
+from rie_server.model.delivery import Delivery
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
+from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import StoredCode
 from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult
@@ -245,6 +247,26 @@ class EventQueue(Protocol):
 
     def submit(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
         """Returns at once; ``on_durable`` is called when the event cannot be lost any more."""
+
+
+class EventInvokeConfigs(Protocol):
+    """What the control plane says about asynchronous invocation."""
+
+    def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
+        """For the qualifier that was invoked; AWS's defaults where nothing was configured, also for a function that is
+        gone.
+        """
+
+
+class Destinations(Protocol):
+    """Where the records of events that have ended go: SQS, SNS, EventBridge, S3, or a function here."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Sends one record; blocks, bounded by the adapter's own timeouts (30 s in all).
+
+        Raises:
+            DeliveryError: the target refused it or could not be reached; ``passes`` tells whether to try again.
+        """
 
 
 class ObjectStorage(Protocol):
