@@ -267,7 +267,7 @@ NAMES = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
     entries=st.lists(
         st.tuples(NAMES, st.sampled_from([stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR]), NAMES),
         max_size=6,
-        unique_by=lambda each: each[0],
+        unique_by=lambda each: f"{each[0]}/" if each[1] == stat.S_IFDIR else each[0],
     )
 )
 def test_no_mixture_of_names_and_links_leads_out_of_the_folder(entries: Sequence[tuple[str, int, str]]) -> None:
