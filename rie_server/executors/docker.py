@@ -33,9 +33,9 @@ from rie_server.executors.docker_failures import start_failure
 from rie_server.executors.docker_images import DockerImages
 from rie_server.executors.entry_point import bootstrap_path
 from rie_server.executors.file_watch import FileWatch
-from rie_server.executors.owner import is_alive
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion
+from rie_server.owner import is_alive
 from rie_server.ports import Clock, EnvironmentObserver, RunningEnvironment, RuntimeEndpoints
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rie_server.executors.cgroup import Cgroup, kill_and_remove
 from rie_server.executors.leftovers import kill_marked, kill_session
-from rie_server.executors.owner import is_alive, own_identity, start_ticks
+from rie_server.owner import current_owner, is_alive, start_ticks
 from rie_server.ports import Clock
 
 
@@ -72,7 +72,7 @@ class EnvironmentFolders:
     def __init__(self, data_dir: Path, *, clock: Clock) -> None:
         self._clock = clock
         self._all = data_dir / "environments"
-        self._own = self._all / own_identity().replace(":", "-")
+        self._own = self._all / current_owner().replace(":", "-")
 
     def create(self, environment_id: str) -> EnvironmentFolder:
         """Raises: OSError, for example when the disk is full."""

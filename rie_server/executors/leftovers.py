@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from rie_server.executors.owner import start_ticks
+from rie_server.owner import start_ticks
 
 _PROC = Path("/proc")
 

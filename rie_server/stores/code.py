@@ -20,7 +20,7 @@ from pathlib import Path
 from rie_server.errors import ConfigurationError, RequestEntityTooLargeException, ServiceException
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.function_code import StoredCode
-from rie_server.stores.owner import boot_id, current_owner, is_alive
+from rie_server.owner import boot_id, current_owner, is_alive
 from rie_server.stores.unzip import unpack
 
 _HEX = re.compile(r"[0-9a-f]{64}")

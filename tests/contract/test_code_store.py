@@ -20,9 +20,9 @@ from rie_server.errors import (
     RequestEntityTooLargeException,
     ServiceException,
 )
+from rie_server.owner import current_owner
 from rie_server.ports import CodeStore
 from rie_server.stores.code import ZipCodeStore
-from rie_server.stores.owner import current_owner
 from tests.fakes.stores import MemoryCodeStore
 
 
@@ -153,7 +153,7 @@ def test_trees_are_made_anew_after_the_machine_has_started_anew(disk: ZipCodeSto
 
 def test_drafts_of_dead_processes_are_swept_and_those_of_living_ones_are_not(tmp_path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", "from rie_server.stores.owner import current_owner; print(current_owner())"],
+        [sys.executable, "-c", "from rie_server.owner import current_owner; print(current_owner())"],
         capture_output=True,
         text=True,
         check=True,

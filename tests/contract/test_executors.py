@@ -17,11 +17,11 @@ import pytest
 from rie_server.clock import SystemClock
 from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker import DockerExecutor
-from rie_server.executors.owner import own_identity
 from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.owner import current_owner
 from rie_server.ports import Executor, RunningEnvironment
 from tests.conftest import wait_until
 from tests.docker_engine import connect, containers_of, runtime_image
@@ -207,7 +207,7 @@ def docker_bench(clock: SystemClock, code: Path) -> Iterator[Bench]:
     endpoints = FakeRuntimeEndpoints()
     executor = DockerExecutor(
         server_id=server_id,
-        owner=own_identity(),
+        owner=current_owner(),
         runtime_image="rie-server/{runtime}",
         endpoints=endpoints,
         clock=clock,

@@ -16,10 +16,10 @@ from pathlib import Path
 from rie_server.clock import SystemClock
 from rie_server.events.worker import EventWorker
 from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.owner import current_owner, is_alive
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.events import DatabaseEventStore
-from rie_server.stores.owner import current_owner, is_alive
 
 ADDING = """
     import sys, threading, uuid
@@ -27,7 +27,7 @@ ADDING = """
     from rie_server.model.invocation import InvokeRequest
         from rie_server.stores.database import Database
     from rie_server.stores.events import DatabaseEventStore
-    from rie_server.stores.owner import current_owner
+    from rie_server.owner import current_owner
 
     store = DatabaseEventStore(Database(sys.argv[1]))
     function = FunctionArn(region="us-east-1", account="000000000000", name="orders")

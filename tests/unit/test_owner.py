@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rie_server.model.owner import Owner, parse_owner, parse_process_status
-from rie_server.stores.owner import boot_id, current_owner, is_alive
+from rie_server.owner import boot_id, current_owner, is_alive
 
 STAT = "4711 ((sd) pam) worker) {} 1 4711 4711 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 {} 1000 1 18446744073709551615"
 
@@ -22,7 +22,7 @@ def test_a_process_is_alive_until_it_ends_even_before_its_parent_has_noticed() -
         [
             sys.executable,
             "-c",
-            "from rie_server.stores.owner import current_owner; print(current_owner(), flush=True); input()",
+            "from rie_server.owner import current_owner; print(current_owner(), flush=True); input()",
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -34,6 +34,12 @@ def boot_id() -> str:
         return ""
 
 
+def start_ticks(pid: int) -> int | None:
+    """Clock ticks from boot to the process's start; None when it has ended or the system does not say."""
+    status = _status(pid)
+    return status.started_ticks if status is not None and status.is_running else None
+
+
 def _status(pid: int) -> ProcessStatus | None:
     try:
         return parse_process_status(Path(f"/proc/{pid}/stat").read_text(errors="replace"))
