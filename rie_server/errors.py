@@ -93,6 +93,19 @@ class TooManyRequestsException(LambdaError):
         )
 
 
+class ZeroReservedConcurrencyException(TooManyRequestsException):
+    """The function has a reserved concurrency of 0: a throttle to the caller, and no use in trying again."""
+
+    def __init__(self) -> None:
+        super().__init__("ReservedFunctionConcurrentInvocationLimitExceeded")
+
+
+class RecursiveInvocationException(LambdaError):
+    """The function has invoked itself, by way of others perhaps, too often in one chain."""
+
+    code, status, fault = "RecursiveInvocationException", 400, "User"
+
+
 class InvalidRuntimeException(LambdaError):
     code, status, fault = "InvalidRuntimeException", 502, "Server"
 
