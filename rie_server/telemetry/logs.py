@@ -11,7 +11,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
@@ -29,6 +31,18 @@ WAITING_LINES = 200_000
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What stands around every line of one environment: in which file, and in front of it there and on the output."""
+
+    path: Path
+    label: str
+    stream: str
+
+
+Line = tuple[Origin, float, str]
+
+
 class LogWriter:
     """Collects lines of all functions and writes them in order.
 
@@ -43,7 +57,7 @@ class LogWriter:
         self._show = show or _show_on_stdout
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._lines: deque[tuple[FunctionVersion, str, float, str]] = deque(maxlen=WAITING_LINES)
+        self._lines: deque[Line] = deque(maxlen=WAITING_LINES)
         self._wake = threading.Event()
         self._woken = False
         self._closing = False
@@ -61,11 +75,14 @@ class LogWriter:
             self._thread.join(CLOSE_SECONDS)
 
     def open(self, function: FunctionVersion, environment_id: str) -> "EnvironmentLogStream":
-        return EnvironmentLogStream(function, environment_id, self.add)
+        path = self._directory / function.arn.region / f"{function.arn.name}.log"
+        return EnvironmentLogStream(
+            function, Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} "), self.add
+        )
 
-    def add(self, function: FunctionVersion, environment_id: str, line: str) -> None:
+    def add(self, origin: Origin, line: str) -> None:
         with self._lock:
-            self._lines.append((function, environment_id, self._clock.now(), line))
+            self._lines.append((origin, self._clock.now(), line))
             if self._woken:
                 return
             self._woken = True
@@ -79,12 +96,10 @@ class LogWriter:
                 self._woken = False
             by_file: dict[Path, list[str]] = {}
             shown: list[str] = []
-            for function, environment_id, at, line in lines:
-                path = self._directory / function.arn.region / f"{function.arn.name}.log"
-                line = line.replace("\r", "\n")  # noqa: PLW2901 - how a runtime joins the lines of one record
-                text = f"{_timestamp(at)} {environment_id[:8]} {line}\n"
-                by_file.setdefault(path, []).append(text)
-                shown.append(f"[{function.arn.name}] {line}\n")
+            for origin, at, raw in lines:
+                line = raw.replace("\r", "\n")  # how a runtime joins the lines of one record
+                by_file.setdefault(origin.path, []).append(f"{_timestamp(at)}{origin.stream}{line}\n")
+                shown.append(f"{origin.label}{line}\n")
             if shown:
                 self._show("".join(shown))
             for path, texts in by_file.items():
@@ -116,11 +131,9 @@ class LogWriter:
 class EnvironmentLogStream:
     """One environment's lines. Keeps the end of the running invocation's log when its caller wants it."""
 
-    def __init__(
-        self, function: FunctionVersion, environment_id: str, add: Callable[[FunctionVersion, str, str], None]
-    ) -> None:
+    def __init__(self, function: FunctionVersion, origin: Origin, add: Callable[[Origin, str], None]) -> None:
         self._function = function
-        self._environment_id = environment_id
+        self._origin = origin
         self._add = add
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
@@ -151,7 +164,7 @@ class EnvironmentLogStream:
         """Nothing is held open."""
 
     def _write(self, line: str) -> None:
-        self._add(self._function, self._environment_id, line)
+        self._add(self._origin, line)
         tail = self._tail
         if tail is not None:
             data = f"{line}\n".encode()
@@ -162,7 +175,13 @@ class EnvironmentLogStream:
 
 
 def _timestamp(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+    milliseconds = int(seconds * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _show_on_stdout(text: str) -> None:
