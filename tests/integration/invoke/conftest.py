@@ -1,7 +1,6 @@
 """Servers for the tests of this folder: real ones, with processes that run functions under awslambdaric."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,10 +20,3 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RieServer]:
 @pytest.fixture(scope="module")
 def client(shared: RieServer) -> Any:
     return shared.client()
-
-
-@pytest.fixture
-def stopwatch() -> Callable[[], float]:
-    """Seconds since the test began."""
-    began = time.monotonic()
-    return lambda: time.monotonic() - began
