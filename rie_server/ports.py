@@ -1,7 +1,8 @@
 """Every Protocol, on one page: where stages and adapters meet.
 
 A stage (``invoke``, ``events``, ``registry``, ``telemetry``) holds ports, never another stage; an adapter
-(``executors``, ``stores``) fills one; ``wiring`` alone knows which.
+(``executors``, ``stores``) fills one; ``wiring`` alone knows which. The ports of those who only watch
+(what becomes of events and invocations) are on a second page, ``observing``.
 
 Unless a port says otherwise its methods may be called from any thread.
 """

@@ -1,0 +1,88 @@
+"""Ports of those who watch: the second page of ``ports``.
+
+Observers are told what happens and change nothing; without them the server runs the same. Methods may be called from
+any thread.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from rie_server.errors import DeliveryError
+from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
+from rie_server.model.delivery import Delivery
+from rie_server.model.event_invoke import EventEnding
+from rie_server.model.event_progress import DeliveryOutcome, EventProgress
+
+
+class InvocationObserver(Protocol):
+    """Told what becomes of invocations, once each, on the road of every one of them: must take a microsecond, no lock
+    that anybody else may hold for long, and never raise.
+    """
+
+    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None:
+        """The function has run; ``function`` as the caller named it, with its qualifier."""
+
+    def invocation_throttled(self, function: FunctionArn) -> None:
+        """429: it was not run."""
+
+
+class ConcurrencyCounts(Protocol):
+    """How much runs now."""
+
+    def running(self) -> Mapping[FunctionArn, int]:
+        """Invocations that were admitted and have no result yet, by unqualified function."""
+
+    def unreserved_running(self) -> int:
+        """Those of functions without reserved concurrency."""
+
+
+class EventJournal(Protocol):
+    """Told by the event worker what becomes of each asynchronous event.
+
+    Called from any thread, with the event as it stands then; must not block and never raises. An event's calls come in
+    this order: ``received`` (by this server or an earlier one), then for each attempt ``started`` and, unless it was
+    the last, ``postponed``; then ``ending`` and ``ended``.
+    """
+
+    def received(self, event: QueuedEvent) -> None:
+        """It is durable: its caller gets the 202 now."""
+
+    def started(self, event: QueuedEvent) -> None:
+        """This server has claimed it and gives it to the Invoker."""
+
+    def postponed(self, event: QueuedEvent, due_at: float) -> None:
+        """It is back in the queue, durably, and tried again at ``due_at``; ``event`` has the new counts."""
+
+    def ending(self, event: QueuedEvent, ending: EventEnding) -> None:
+        """It is not run again, and the worker sends its records."""
+
+    def delivery_failed(self, delivery: Delivery, error: DeliveryError) -> None:
+        """One attempt to send one record; there may be more."""
+
+    def ended(self, event: QueuedEvent, ending: EventEnding, outcomes: Sequence[DeliveryOutcome]) -> None:
+        """It has left the queue, durably; ``outcomes`` has one entry for every record that was due."""
+
+
+class Settling(Protocol):
+    """Somebody who goes on working for a while after a timer has fired, on other threads.
+
+    A clock that is moved by hand asks before it moves on, so that what one moment begins is over (and has set its next
+    timers) before the next moment comes.
+    """
+
+    def is_settled(self) -> bool:
+        """Whether nothing is in flight or about to be: what is left waits for the clock or for somebody outside."""
+
+
+class EventSurvey(Protocol):
+    """The queue as a person sees it; separate from ``EventStore`` because it reads no payloads."""
+
+    def live_events(
+        self, *, function: str | None = None, request_id: str | None = None, limit: int
+    ) -> Sequence[EventProgress]:
+        """Events that have not ended, as far as they are durable, oldest first.
+
+        Args:
+            function: name of a function, in whatever region, with whatever qualifier.
+        """
