@@ -14,7 +14,7 @@ INTRODUCTION = """\
 
 # Benchmarks
 
-    make bench                                    # everything, about ten minutes
+    make bench                                    # everything, about five minutes
     .venv/bin/python -m benchmarks --quick        # the same, shorter and noisier
     .venv/bin/python -m benchmarks --scenario warm_invoke
     .venv/bin/python -m benchmarks --profile      # where the server spends its time (needs py-spy)

@@ -37,7 +37,7 @@ def run(effort: Effort) -> ScenarioResult:
         }
         series = interleaved(measures, rounds=effort.rounds)
         standing = _environments(crowded)
-    memory = Series(contender=crowd, metric=MEMORY, unit="MB", values=(per_environment,))
+    memory = Series(contender=crowd, metric=MEMORY, unit="KB", values=(per_environment,))
     return ScenarioResult(
         name=NAME,
         title=TITLE,
@@ -56,7 +56,7 @@ def _environments(server: Server) -> int:
 
 
 def _add_idle_environments(server: Server, environments: int) -> float:
-    """Holds that many invocations at once, then lets them all end; returns the memory for each in MB."""
+    """Holds that many invocations at once, then lets them all end; returns the memory for each in KB."""
     server.create_function("held", "hold")
     before = _server_memory_mb(server)
     with private_folder() as arrivals:
@@ -65,7 +65,7 @@ def _add_idle_environments(server: Server, environments: int) -> float:
         load = Load(clients=environments, requests=environments, warmup_requests=0, body=event)
         run_load(server.target("held"), load)
     time.sleep(SETTLE_SECONDS)
-    return (_server_memory_mb(server) - before) / environments
+    return (_server_memory_mb(server) - before) * 1024 / environments
 
 
 def _server_memory_mb(server: Server) -> float:
