@@ -47,7 +47,20 @@ class ServiceException(LambdaError):
 
 
 class InvalidParameterValueException(LambdaError):
-    code, status, fault, message_key = "InvalidParameterValueException", 400, "User", "message"
+    code, status, message_key = "InvalidParameterValueException", 400, "message"
+    fault: ClassVar[str | None] = "User"
+
+
+class UnreservedConcurrencyException(InvalidParameterValueException):
+    """A reservation that would leave the account's other functions too little; recorded without a ``Type``."""
+
+    fault: ClassVar[str | None] = None
+
+    def __init__(self, minimum: int) -> None:
+        super().__init__(
+            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+            f"below its minimum value of [{minimum}]."
+        )
 
 
 class InvalidRequestContentException(LambdaError):

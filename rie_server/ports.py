@@ -73,6 +73,9 @@ class FunctionCatalog(Protocol):
             ResourceConflictException: the function is Pending or Failed.
         """
 
+    def allows_recursion(self, function: FunctionArn) -> bool:
+        """Whether the function may go on invoking itself (``RecursiveLoop: Allow``)."""
+
 
 class EnvironmentObserver(Protocol):
     """Told by an executor what happens in an environment. Called from the executor's threads; must not block."""
@@ -248,6 +251,16 @@ class EventQueue(Protocol):
 
     def submit(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
         """Returns at once; ``on_durable`` is called when the event cannot be lost any more."""
+
+
+class Reservations(Protocol):
+    """Who holds functions to their reserved concurrency, as the control plane tells it."""
+
+    def reserve(self, function: FunctionArn, executions: int | None) -> None:
+        """Keeps ``executions`` for the function, which never has more; None gives them back to all. Must not block."""
+
+    def forget(self, function: FunctionArn) -> None:
+        """The function is gone. Must not block."""
 
 
 class EventInvokeConfigs(Protocol):

@@ -100,6 +100,7 @@ class RieServer:
         self._front_controller = FrontController(
             catalog=self._registry, fleet=self._fleet, clock=clock, concurrency_limit=concurrency_limit
         )
+        self._registry.invoke_settings.tell(self._front_controller.concurrency)
         self._events = EventWorker(
             store=DatabaseEventStore(self._database),
             invoker=self._front_controller,

@@ -1,15 +1,17 @@
-"""Admits invocations: resolves the function, holds the account's concurrency, and hands over to the fleet.
+"""Admits invocations: resolves the function, stops loops, holds concurrency, and hands over to the fleet.
 
 This is the ``Invoker`` that everybody else holds. Thread-safe; returns at once.
 """
 
-import threading
 from collections.abc import Callable
 
-from rie_server.errors import TooManyRequestsException
+from rie_server.errors import RecursiveInvocationException
+from rie_server.invoke.concurrency import Concurrency
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.fleet import Fleet
+from rie_server.model.arn import FunctionArn
 from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.model.recursion import first_hop, has_lineage, hop
 from rie_server.ports import Clock, FunctionCatalog
 
 
@@ -17,37 +19,48 @@ class FrontController:
     """
     Args:
         concurrency_limit: invocations at a time, of all functions together (AWS: 1000 in an account and region).
+
+    Attributes:
+        concurrency: to be told of reservations, and asked for what runs.
     """
 
     def __init__(self, *, catalog: FunctionCatalog, fleet: Fleet, clock: Clock, concurrency_limit: int) -> None:
+        self.concurrency = Concurrency(concurrency_limit)
         self._catalog = catalog
         self._fleet = fleet
         self._clock = clock
-        self._limit = concurrency_limit
-        self._lock = threading.Lock()
-        self._running = 0
 
     @property
     def running(self) -> int:
         """Invocations that were admitted and have no result yet."""
-        return self._running
+        return self.concurrency.running
 
     def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
         function = self._catalog.resolve(request.function)
-        with self._lock:
-            if self._running >= self._limit:
-                raise TooManyRequestsException("ConcurrentInvocationLimitExceeded")
-            self._running += 1
+        trace_header = self._next_hop(request.trace_header, function.arn)
+        concurrency = self.concurrency
+        running = concurrency.enter(function.arn)
 
         def finish(result: InvokeResult) -> None:
-            with self._lock:
-                self._running -= 1
+            concurrency.leave(running)
             on_result(result)
 
-        self._fleet.submit(Invocation(request, function, request.trace_header, finish, self._clock.monotonic()))
+        self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic()))
 
     def drain(self, seconds: float) -> None:
         """Blocks until every admitted invocation has its result, or ``seconds`` have passed."""
         give_up_at = self._clock.monotonic() + seconds
-        while self._running and self._clock.monotonic() < give_up_at:
+        while self.concurrency.running and self._clock.monotonic() < give_up_at:
             self._clock.sleep(0.02)
+
+    def _next_hop(self, trace_header: str, function: FunctionArn) -> str:
+        """The trace header for the runtime: whatever the handler invokes carries this function in its lineage."""
+        if not has_lineage(trace_header):
+            return first_hop(trace_header, function)
+        following = hop(trace_header, function)
+        if following.is_loop and not self._catalog.allows_recursion(function):
+            raise RecursiveInvocationException(
+                "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services "
+                "resources and stopped your function's invocation."
+            )
+        return following.trace_header

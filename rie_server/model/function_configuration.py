@@ -21,6 +21,7 @@ from rie_server.limits import (
     TIMEOUT_SECONDS_MAXIMUM,
 )
 from rie_server.model.arn import FunctionArn
+from rie_server.model.destination_arn import check_dead_letter
 from rie_server.model.function_code import refuse_versions
 from rie_server.model.runtimes import check_not_deprecated
 
@@ -138,6 +139,7 @@ def _merged(arn: FunctionArn, base: Mapping[str, Any], members: Mapping[str, Any
         merged["Environment"] = {"Variables": members["Environment"].get("Variables", {})}
     if "DeadLetterConfig" in members and "TargetArn" not in members["DeadLetterConfig"]:
         merged["DeadLetterConfig"] = base.get("DeadLetterConfig", {})
+    check_dead_letter(arn, members.get("DeadLetterConfig", {}).get("TargetArn"))
     for name, default in _NESTED_DEFAULTS.items():
         if name in members:
             merged[name] = {**default, **members[name]}

@@ -83,6 +83,12 @@ def describe_code(record: FunctionRecord, location: str) -> dict[str, Any]:
     return shown
 
 
+def describe_concurrency(record: FunctionRecord) -> dict[str, Any] | None:
+    """``Concurrency`` of GetFunction: absent unless something is reserved; 0 is something."""
+    reserved = record.reserved_concurrency
+    return None if reserved is None else {"ReservedConcurrentExecutions": reserved}
+
+
 def _set_members(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Members that are shown only when they say something, some in another form than they came."""
     shown: dict[str, Any] = {}

@@ -4,13 +4,15 @@ Pure data, with the two ways out of it: a JSON document for the store, and a Fun
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.recursion import RecursiveLoop
 
 _DOCUMENT_FORMAT = 1
 
@@ -74,6 +76,8 @@ class FunctionRecord:
         serving: what invocations run now; the former deployment while an update is in progress, None until the
             function has been active once.
         last_modified: ``2026-01-01T00:00:00.000+0000``.
+        event_invoke_settings: by qualifier.
+        reserved_concurrency: executions kept for this function, and its most at a time; None when nothing is reserved.
     """
 
     arn: FunctionArn
@@ -83,6 +87,9 @@ class FunctionRecord:
     tags: Mapping[str, str]
     revision_id: str
     last_modified: str
+    event_invoke_settings: Mapping[str, EventInvokeSettings] = field(default_factory=dict)
+    reserved_concurrency: int | None = None
+    recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE
 
     def code_digests(self) -> frozenset[str]:
         """Every zip in the code store that this function still needs."""
@@ -101,11 +108,16 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
         "tags": dict(record.tags),
         "revision_id": record.revision_id,
         "last_modified": record.last_modified,
+        "event_invoke_settings": {
+            qualifier: _flat(settings) for qualifier, settings in record.event_invoke_settings.items()
+        },
+        "reserved_concurrency": record.reserved_concurrency,
+        "recursive_loop": record.recursive_loop,
     }
 
 
 def from_document(document: Mapping[str, Any]) -> FunctionRecord:
-    """The record that ``to_document`` wrote."""
+    """The record that ``to_document`` wrote. Documents of earlier releases lack what could not be set then."""
     life = document["life"]
     status = life["update_status"]
     return FunctionRecord(
@@ -122,6 +134,12 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
         tags=document["tags"],
         revision_id=document["revision_id"],
         last_modified=document["last_modified"],
+        event_invoke_settings={
+            qualifier: EventInvokeSettings(**settings)
+            for qualifier, settings in document.get("event_invoke_settings", {}).items()
+        },
+        reserved_concurrency=document.get("reserved_concurrency"),
+        recursive_loop=RecursiveLoop(document.get("recursive_loop", RecursiveLoop.TERMINATE)),
     )
 
 

@@ -7,7 +7,6 @@ immutable records in a mapping that is replaced, never changed. A few preparer t
 registry's own.
 """
 
-import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from rie_server.errors import (
 )
 from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
@@ -37,23 +37,19 @@ from rie_server.model.function_life_cycle import (
 )
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
 from rie_server.model.tags import tagged, untagged
-from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage, Timer
+from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage
 from rie_server.registry.code_keeping import CodeKeeper, code_token
+from rie_server.registry.invoke_settings import InvokeSettings
 from rie_server.registry.preparation import Preparation, Ready, Refusal
+from rie_server.registry.preparers import Preparers
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 
-_log = logging.getLogger(__name__)
-
 _T = TypeVar("_T")
-
-# How long a function stays Pending, or an update InProgress, at least: AWS's clients must be able to see it.
-SETTLE_SECONDS = 0.002
-_PREPARERS = 4
 
 
 class FunctionRegistry:
-    """Implements ``ports.FunctionCatalog`` for the engine, and the control plane for the API."""
+    """Implements ``ports.FunctionCatalog`` and ``EventInvokeConfigs`` for the engine, the control plane for the API."""
 
     def __init__(
         self,
@@ -71,10 +67,12 @@ class FunctionRegistry:
         self._code = CodeKeeper(store=code, objects=objects, clock=clock)
         self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code)
+        self.invoke_settings = InvokeSettings(
+            records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
+        )
         self._serving = ServingVersions()
-        self._timers: dict[FunctionArn, Timer] = {}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
-        self._preparers = ThreadPoolExecutor(max_workers=_PREPARERS, thread_name_prefix="registry-preparer")
+        self._preparers = Preparers(clock)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -84,8 +82,8 @@ class FunctionRegistry:
 
     def close(self) -> None:
         """Ends both kinds of threads; waits for a preparation that is running. What is Pending stays so."""
-        self._write(self._cancel_timers)
-        self._preparers.shutdown(cancel_futures=True)
+        self._write(self._preparers.cancel)
+        self._preparers.close()
         self._writer.shutdown()
 
     def on_change(self, callback: Listener) -> None:
@@ -103,6 +101,13 @@ class FunctionRegistry:
         if version is None:
             raise self._why_not(function)
         return version
+
+    def allows_recursion(self, function: FunctionArn) -> bool:
+        return self.invoke_settings.allows_recursion(function)
+
+    def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
+        """See ``ports.EventInvokeConfigs``."""
+        return self.invoke_settings.event_invoke_config(function)
 
     def get(self, function: FunctionArn) -> FunctionRecord:
         """The record of ``function``.
@@ -195,10 +200,23 @@ class FunctionRegistry:
         self._write(write)
 
     def tag(self, function: FunctionArn, tags: Mapping[str, str]) -> None:
-        self._change_tags(function, lambda current: tagged(current, tags))
+        self.change(function, lambda record: replace(record, tags=tagged(record.tags, tags)))
 
     def untag(self, function: FunctionArn, keys: Sequence[str]) -> None:
-        self._change_tags(function, lambda current: untagged(current, keys))
+        self.change(function, lambda record: replace(record, tags=untagged(record.tags, keys)))
+
+    def change(self, function: FunctionArn, rule: Callable[[FunctionRecord], FunctionRecord]) -> FunctionRecord:
+        """Replaces the record of ``function`` by what ``rule`` makes of it, on the writer thread.
+
+        For what leaves the deployments alone. What ``rule`` raises is raised here, and nothing has changed.
+        """
+
+        def write() -> FunctionRecord:
+            record = rule(self.get(function))
+            self._records.save(record)
+            return record
+
+        return self._write(write)
 
     # --- on the writer thread -----------------------------------------------------------------------------------------
 
@@ -242,13 +260,6 @@ class FunctionRegistry:
         self._serving.publish(arn, outcome.version)
         self._records.show(record)
 
-    def _change_tags(self, function: FunctionArn, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
-        def write() -> None:
-            record = self.get(function)
-            self._records.save(replace(record, tags=change(record.tags)))
-
-        self._write(write)
-
     def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
         used = sum(record.current.code.size_bytes for record in self._records.by_arn.values())
         if used + len(content) > CODE_STORAGE_BYTES:
@@ -266,17 +277,7 @@ class FunctionRegistry:
             outcome = self._preparation.prepare(record.arn, record.current)
             self._write(lambda: self._settle(record.arn, record.current, outcome))
 
-        self._timers[record.arn] = self._clock.call_later(SETTLE_SECONDS, lambda: self._hand_over(prepare))
-
-    def _cancel_timers(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-
-    def _hand_over(self, prepare: Callable[[], None]) -> None:
-        try:
-            self._preparers.submit(prepare)
-        except RuntimeError:
-            _log.debug("the registry closed before a preparation began; it is taken up at the next start")
+        self._preparers.schedule(record.arn, prepare)
 
     def _write(self, change: Callable[[], _T]) -> _T:
         return self._writer.submit(change).result()

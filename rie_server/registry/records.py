@@ -4,12 +4,15 @@ Written by the registry's writer thread alone: first the store, then the mapping
 never changed, so that reading needs no lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_record import FunctionRecord, from_document, to_document
 from rie_server.ports import FunctionStore
 from rie_server.registry.code_keeping import CodeKeeper
+
+# Told a function, its record before (None: it is new, or was just loaded) and after (None: it is gone).
+Watcher = Callable[[FunctionArn, FunctionRecord | None, FunctionRecord | None], None]
 
 
 class FunctionRecords:
@@ -18,7 +21,12 @@ class FunctionRecords:
     def __init__(self, *, store: FunctionStore, code: CodeKeeper) -> None:
         self._store = store
         self._code = code
+        self._watchers: list[Watcher] = []
         self.by_arn: dict[FunctionArn, FunctionRecord] = {}
+
+    def on_change(self, watcher: Watcher) -> None:
+        """Calls ``watcher`` with every record that is loaded, and with every change, after readers see it."""
+        self._watchers.append(watcher)
 
     def find(self, function: FunctionArn) -> FunctionRecord | None:
         """The record that ``function`` means with its qualifier. There are no versions or aliases but ``$LATEST``."""
@@ -31,6 +39,8 @@ class FunctionRecords:
         loaded = (from_document(document) for document in self._store.load().values())
         self.by_arn = {record.arn: record for record in loaded}
         self._code.sweep(_referenced(self.by_arn), everything=True)
+        for record in self.by_arn.values():
+            self._tell(record.arn, None, record)
 
     def save(self, record: FunctionRecord) -> None:
         """Makes a record durable, then visible."""
@@ -59,6 +69,11 @@ class FunctionRecords:
             self._code.retire(before.code_digests() - referenced)
         self.by_arn = records
         self._code.sweep(referenced)
+        self._tell(arn, before, record)
+
+    def _tell(self, arn: FunctionArn, before: FunctionRecord | None, after: FunctionRecord | None) -> None:
+        for watcher in self._watchers:
+            watcher(arn, before, after)
 
 
 def _referenced(records: Mapping[FunctionArn, FunctionRecord]) -> frozenset[str]:

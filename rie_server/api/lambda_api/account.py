@@ -16,7 +16,7 @@ def get_account_settings(scope: Scope, members: Mapping[str, Any]) -> Mapping[st
             "CodeSizeUnzipped": UNZIPPED_BYTES,
             "CodeSizeZipped": ZIP_BYTES,
             "ConcurrentExecutions": limit,
-            "UnreservedConcurrentExecutions": limit,
+            "UnreservedConcurrentExecutions": scope.registry.invoke_settings.unreserved_concurrency,
         },
         "AccountUsage": {
             "TotalCodeSize": sum(record.current.code.size_bytes for record in records),

@@ -8,7 +8,7 @@ from typing import Any
 
 from rie_server.api.lambda_api.code_download import code_path
 from rie_server.api.lambda_api.paging import page
-from rie_server.api.lambda_api.scope import Operation, Scope
+from rie_server.api.lambda_api.scope import Operation, Scope, unqualified_only
 from rie_server.errors import (
     CodeSigningConfigNotFoundException,
     InvalidParameterValueException,
@@ -16,7 +16,7 @@ from rie_server.errors import (
 )
 from rie_server.limits import LIST_FUNCTIONS_PAGE
 from rie_server.model.arn import LATEST, FunctionArn
-from rie_server.model.function_description import describe, describe_code, describe_in_list
+from rie_server.model.function_description import describe, describe_code, describe_concurrency, describe_in_list
 
 
 def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -35,6 +35,7 @@ def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
         "Configuration": describe(record, qualified=function.qualifier is not None),
         "Code": describe_code(record, f"{scope.base_url}{code_path(record.current.code)}"),
         "Tags": record.tags or None,
+        "Concurrency": describe_concurrency(record),
     }
 
 
@@ -82,12 +83,6 @@ def delete_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
     return {"StatusCode": 204}  # a version that is not there is as good as deleted
 
 
-def get_function_concurrency(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Nothing is reserved: there is no operation to reserve anything yet."""
-    scope.registry.get(scope.function(members).unqualified)
-    return {}
-
-
 def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     """No function has one; infrastructure tools ask for it on every read."""
     scope.registry.get(scope.function(members).unqualified)
@@ -103,12 +98,7 @@ def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> M
 
 def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:
     function = scope.function(members)
-    if function.qualifier not in {None, LATEST}:
-        raise InvalidParameterValueException(
-            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
-            "Please specify either a function name or an unqualified function ARN."
-        )
-    return function.unqualified
+    return function.unqualified if function.qualifier == LATEST else unqualified_only(function)
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -120,7 +110,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "UpdateFunctionCode": update_function_code,
     "UpdateFunctionConfiguration": update_function_configuration,
     "DeleteFunction": delete_function,
-    "GetFunctionConcurrency": get_function_concurrency,
     "GetFunctionCodeSigningConfig": get_function_code_signing_config,
     "GetRuntimeManagementConfig": get_runtime_management_config,
 }

@@ -10,7 +10,15 @@ import uuid
 from collections.abc import Mapping
 
 from rie_server.api.exchange import JSON, Deferred, HotOperation, HotRoute, Reply, Request
-from rie_server.api.lambda_api import account, code_download, functions, tags
+from rie_server.api.lambda_api import (
+    account,
+    code_download,
+    concurrency,
+    event_invoke_config,
+    functions,
+    recursion,
+    tags,
+)
 from rie_server.api.lambda_api.reading import read_input
 from rie_server.api.lambda_api.rendering import error_reply, json_bytes, request_scope
 from rie_server.api.lambda_api.routes import Routes, sibling_service
@@ -33,7 +41,14 @@ _log = logging.getLogger(__name__)
 
 HEALTH_PATH = "/_rie/health"
 
-_OPERATIONS: Mapping[str, Operation] = {**functions.OPERATIONS, **tags.OPERATIONS, **account.OPERATIONS}
+_OPERATIONS: Mapping[str, Operation] = {
+    **functions.OPERATIONS,
+    **concurrency.OPERATIONS,
+    **event_invoke_config.OPERATIONS,
+    **recursion.OPERATIONS,
+    **tags.OPERATIONS,
+    **account.OPERATIONS,
+}
 # The operations whose bodies carry code.
 _WITH_CODE = frozenset({"CreateFunction", "UpdateFunctionCode"})
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rie_server.errors import InvalidParameterValueException
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.registry.functions import FunctionRegistry
 
@@ -33,6 +34,20 @@ class Scope:
             region=self.region,
             account=self.account,
         )
+
+
+def unqualified_only(function: FunctionArn) -> FunctionArn:
+    """``function``, for an operation that knows neither versions nor aliases.
+
+    Raises:
+        InvalidParameterValueException: it has a qualifier.
+    """
+    if function.qualifier is not None:
+        raise InvalidParameterValueException(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+            "Please specify either a function name or an unqualified function ARN."
+        )
+    return function
 
 
 # One operation: from its validated members to the members of its output.

@@ -65,11 +65,15 @@ class OneByOne:
 class Catalog:
     def __init__(self) -> None:
         self.functions = {"orders": function_version()}
+        self.recursive: set[str] = set()
 
     def resolve(self, function: FunctionArn) -> FunctionVersion:
         if function.name not in self.functions:
             raise ResourceNotFoundException(f"Function not found: {function.qualified('$LATEST')}")
         return self.functions[function.name]
+
+    def allows_recursion(self, function: FunctionArn) -> bool:
+        return function.name in self.recursive
 
 
 class Runtime:
@@ -118,12 +122,15 @@ class Stage:
         )
         self.results: dict[str, InvokeResult] = {}
 
-    def invoke(self, request_id: str, *, name: str = "orders", want_log_tail: bool = False) -> None:
+    def invoke(
+        self, request_id: str, *, name: str = "orders", want_log_tail: bool = False, trace_header: str = ""
+    ) -> None:
         request = InvokeRequest(
             function=FunctionArn(region="us-east-1", account="000000000000", name=name),
             payload=b"{}",
             request_id=request_id,
             want_log_tail=want_log_tail,
+            trace_header=trace_header,
         )
 
         def keep(result: InvokeResult) -> None:
