@@ -14,6 +14,7 @@ from typing import Any
 from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
+CLOCKS = ("system", "manual")
 
 
 def _setting(default: Any, read: Callable[[str], Any], doc: str) -> Any:
@@ -41,6 +42,16 @@ def _seconds(value: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError("a number of seconds above 0")
     return seconds
+
+
+def _speed(value: str) -> float:
+    try:
+        speed = float(value)
+    except ValueError:
+        speed = -1.0
+    if not 1 <= speed <= 10_000:
+        raise ValueError("a number from 1 to 10000")
+    return speed
 
 
 def _matching(pattern: str, words: str) -> Callable[[str], str]:
@@ -105,6 +116,12 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")
     drain_seconds: float = _setting(30.0, _seconds, "How long SIGTERM waits for running invocations.")
+    clock: str = _setting(
+        "system",
+        _one_of(*CLOCKS),
+        "What retries, ages and keep-alive go by: system, or manual (moved by POST /_rie/clock).",
+    )
+    clock_speed: float = _setting(1.0, _speed, "How many times faster than real time the system clock runs for them.")
     function_variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -134,7 +151,10 @@ class Settings:
         unknown = sorted(name for name in environ if name.startswith("RIE_") and name not in known)
         if unknown:
             raise ConfigurationError(f"{unknown[0]} is no setting of this server.")
-        return cls(**values, function_variables=_neighbours(environ))
+        settings = cls(**values, function_variables=_neighbours(environ))
+        if settings.clock == "manual" and settings.clock_speed != 1:
+            raise ConfigurationError("RIE_CLOCK_SPEED is for RIE_CLOCK=system: a manual clock stands still.")
+        return settings
 
 
 def _neighbours(environ: Mapping[str, str]) -> dict[str, str]:

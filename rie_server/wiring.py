@@ -14,7 +14,8 @@ from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
-from rie_server.clock import SystemClock
+from rie_server.clock.server_time import ServerTime
+from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.events.worker import EventWorker
 from rie_server.executors.choose import choose_executor
@@ -23,13 +24,13 @@ from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
+from rie_server.owner import current_owner, is_alive
 from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.events import DatabaseEventStore
 from rie_server.stores.functions import DatabaseFunctionStore
-from rie_server.stores.owner import current_owner, is_alive
 from rie_server.stores.s3 import BotoObjectStorage
 from rie_server.stores.server_id import server_id
 from rie_server.telemetry.logs import LogWriter
@@ -52,6 +53,7 @@ class RieServer:
         self.settings = settings
         self._deployed: Sequence[DeployedFunction] = ()
         self._clock = SystemClock()
+        self._time = ServerTime(settings, self._clock)
         self._make_adapters(listen)
         capacity = host_capacity()
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
@@ -79,6 +81,7 @@ class RieServer:
             logs=self._logs,
             max_environments=settings.max_environments or capacity,
             keepalive_seconds=settings.keepalive_seconds,
+            keepalive_clock=self._time.clock,
         )
         self._supervisor = Supervisor(
             fleet=self._fleet,
@@ -104,7 +107,7 @@ class RieServer:
         self._events = EventWorker(
             store=DatabaseEventStore(self._database),
             invoker=self._front_controller,
-            clock=clock,
+            clock=self._time.clock,
             owner=self._owner,
             is_alive=is_alive,
         )
@@ -133,6 +136,7 @@ class RieServer:
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins; returns when the template is deployed."""
         self._clock.start()
+        self._time.start()
         self._logs.start()
         self._executor.remove_orphans()
         self._registry.start()
@@ -162,6 +166,7 @@ class RieServer:
         self._registry.close()
         self._database.close()
         self._logs.close()
+        self._time.close()
         self._clock.close()
 
     def ready_line(self) -> str:

@@ -25,6 +25,9 @@ FINISHING_PATIENCE_SECONDS = 0.05
 # With every environment busy and none to evict an invocation waits this long before it is throttled.
 PLACEMENT_SECONDS = 60.0
 SWEEP_SECONDS = 1.0
+# Nobody looks for idle environments more often than this, and sums of floats are a hair away from what they should be.
+SHORTEST_REAP_SECONDS = 0.05
+HAIR_SECONDS = 1e-6
 
 Carry = Callable[[Environment], None]
 
@@ -32,17 +35,28 @@ Carry = Callable[[Environment], None]
 class Fleet:
     """
     Args:
+        clock: real time, for deadlines and for whoever waits here.
+        keepalive_clock: what idle environments age by; None for ``clock``.
         max_environments: the host's cap.
         keepalive_seconds: how long an idle environment is kept.
     """
 
-    def __init__(self, *, clock: Clock, logs: LogFactory, max_environments: int, keepalive_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        logs: LogFactory,
+        max_environments: int,
+        keepalive_seconds: float,
+        keepalive_clock: Clock | None = None,
+    ) -> None:
         self.lock = threading.Lock()
         self.roster = Roster(clock=clock, logs=logs, max_environments=max_environments)
         self.start: Carry  # the supervisor's, set when it is made
         self.stop: Carry
         self.on_deadline: Carry
         self._clock = clock
+        self._keepalive_clock = keepalive_clock or clock
         self._keepalive_seconds = keepalive_seconds
         self._closing = False
 
@@ -103,7 +117,7 @@ class Fleet:
             self.roster.bury(environment)
             return None, self.roster.plan_after([environment])
         environment.poll = poll
-        environment.idle_since = self._clock.monotonic()
+        environment.idle_since = self._keepalive_clock.monotonic()
         pool.idle.append(environment)
         return None, self.roster.feed_starved() if self.roster.starved else NOTHING
 
@@ -149,8 +163,9 @@ class Fleet:
     # --- upkeep --------------------------------------------------------------------------------------------------
 
     def begin_sweeping(self) -> None:
-        """Starts the regular sweep for idle environments and for invocations that nobody can take."""
-        self._clock.call_later(min(SWEEP_SECONDS, self._keepalive_seconds / 4), self._sweep)
+        """Begins to look regularly for environments idle too long, and for invocations that nobody can take."""
+        self._reap_in(self._keepalive_seconds)
+        self._sweep_soon()
 
     def close(self) -> None:
         """Takes no more invocations, refuses those that wait, and stops every environment."""
@@ -167,24 +182,41 @@ class Fleet:
             invocation.refuse(stopping())
         self.carry_out(Plan(stops=stops))
 
+    def _sweep_soon(self) -> None:
+        self._clock.call_later(SWEEP_SECONDS, self._sweep)
+
     def _sweep(self) -> None:
+        """Throttles whoever has waited too long for room."""
         refused: list[Invocation] = []
         with self.lock:
             now = self._clock.monotonic()
-            ready = [one for one in self.roster.environments.values() if one.state is RuntimeState.READY]
-            stops = [one for one in ready if one.idle_since + self._keepalive_seconds <= now]
-            for environment in stops:
-                self.roster.bury(environment)
-            plan = self.roster.plan_after(stops)
             for pool in self.roster.pools.values():
                 while pool.waiting and not pool.starting and pool.waiting[0].waiting_since + PLACEMENT_SECONDS <= now:
                     refused.append(pool.waiting.popleft())
             closing = self._closing
         for invocation in refused:
             invocation.refuse(throttled())
+        if not closing:
+            self._sweep_soon()
+
+    def _reap_in(self, seconds: float) -> None:
+        self._keepalive_clock.call_later(max(seconds, SHORTEST_REAP_SECONDS), self._reap)
+
+    def _reap(self) -> None:
+        """Stops what has been idle too long, and comes back when the next one may be."""
+        with self.lock:
+            idle_limit = self._keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
+            ready = [one for one in self.roster.environments.values() if one.state is RuntimeState.READY]
+            stops = [one for one in ready if one.idle_since <= idle_limit]
+            for environment in stops:
+                self.roster.bury(environment)
+            plan = self.roster.plan_after(stops)
+            # Whoever becomes idle after this is due later than the oldest of these.
+            oldest = min((one.idle_since for one in ready if one.idle_since > idle_limit), default=None)
+            closing = self._closing
         self.carry_out(plan)
         if not closing:
-            self.begin_sweeping()
+            self._reap_in(self._keepalive_seconds if oldest is None else oldest - idle_limit)
 
     def _arm_patience(self, pool: Pool) -> None:
         if pool.finishing and not pool.patience_armed and pool.missing(patient=False):

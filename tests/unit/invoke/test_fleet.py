@@ -3,6 +3,10 @@
 import pytest
 
 from rie_server.errors import ResourceNotFoundException, ServiceException, TooManyRequestsException
+from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.mailbox import Mailbox
+from rie_server.invoke.supervisor import Supervisor
+from tests.fakes.clock import FakeClock
 from tests.unit.invoke.conftest import ARN, Stage, function_version
 
 
@@ -95,6 +99,46 @@ def test_idle_environments_are_reaped_after_the_keepalive(stage: Stage) -> None:
     stage.clock.advance(3)
     assert runtime.running.stopped
     assert stage.fleet.roster.environments == {}
+
+
+def test_an_environment_ages_from_when_it_became_idle_and_not_from_when_somebody_last_looked(stage: Stage) -> None:
+    stage.fleet.begin_sweeping()
+    stage.clock.advance(40)
+    stage.invoke("a")
+    runtime = stage.runtime().next()
+    runtime.respond()
+    runtime.next()
+    stage.clock.advance(59.9)
+    assert not runtime.running.stopped
+    stage.clock.advance(0.1)
+    assert runtime.running.stopped
+
+
+def test_keep_alive_can_have_a_clock_of_its_own_and_deadlines_do_not_go_by_it(stage: Stage) -> None:
+    moved = FakeClock(epoch=5_000_000_000.0)
+    stage.fleet = Fleet(
+        clock=stage.clock, logs=stage.logs, max_environments=10, keepalive_seconds=60.0, keepalive_clock=moved
+    )
+    supervisor = Supervisor(
+        fleet=stage.fleet, executor=stage.executor, clock=stage.clock, neighbours={}, threads=stage.threads
+    )
+    stage.mailbox = Mailbox(fleet=stage.fleet, supervisor=supervisor)
+    stage.front_controller._fleet = stage.fleet
+    stage.fleet.begin_sweeping()
+    stage.invoke("a")
+    stage.invoke("b")
+    idle, busy = stage.runtime(0).next(), stage.runtime(1).next()
+    idle.respond()
+    idle.next()
+
+    moved.advance(59)
+    assert not idle.running.stopped
+    moved.advance(1)
+    assert idle.running.stopped
+    assert not busy.running.stopped, "time that was moved ran into a function's deadline"
+    assert busy.got[0].deadline_epoch_ms == int((stage.clock.now() + 3) * 1000)
+    stage.clock.advance(3)
+    assert busy.running.stopped
 
 
 def test_at_the_cap_the_longest_idle_environment_makes_room(tmp_path) -> None:

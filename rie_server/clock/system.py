@@ -14,7 +14,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-class SystemTimer:
+class PendingTimer:
     """One pending callback; orders by due time, then by age."""
 
     __slots__ = ("callback", "due", "order")
@@ -27,8 +27,16 @@ class SystemTimer:
     def cancel(self) -> None:
         self.callback = None
 
-    def __lt__(self, other: "SystemTimer") -> bool:
+    def __lt__(self, other: "PendingTimer") -> bool:
         return (self.due, self.order) < (other.due, other.order)
+
+
+def fire(callback: Callable[[], None]) -> None:
+    """Runs a timer's callback; a failing one harms no other."""
+    try:
+        callback()
+    except Exception:
+        log.exception("A timer failed")
 
 
 class SystemClock:
@@ -36,7 +44,7 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._timers: list[SystemTimer] = []
+        self._timers: list[PendingTimer] = []
         self._order = itertools.count()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
@@ -48,8 +56,8 @@ class SystemClock:
     def start(self) -> None:
         self._thread.start()
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> SystemTimer:
-        timer = SystemTimer(time.monotonic() + seconds, next(self._order), callback)
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> PendingTimer:
+        timer = PendingTimer(time.monotonic() + seconds, next(self._order), callback)
         with self._changed:
             heapq.heappush(self._timers, timer)
             if self._timers[0] is timer:
@@ -67,12 +75,9 @@ class SystemClock:
         while (timer := self._next_due()) is not None:
             callback = timer.callback
             if callback is not None:
-                try:
-                    callback()
-                except Exception:
-                    log.exception("A timer failed")
+                fire(callback)
 
-    def _next_due(self) -> SystemTimer | None:
+    def _next_due(self) -> PendingTimer | None:
         """Blocks until a timer is due; None once the clock closes."""
         with self._changed:
             while not self._closing:
