@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from rie_server.api.exchange import HotRoute
 from rie_server.api.lambda_api.invoke import InvokeOperation
+from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
@@ -124,7 +125,15 @@ class RieServer:
             clock=self._clock,
             validate=self.lambda_api.validate_invoke,
         )
+        invoke_async = InvokeAsyncOperation(
+            catalog=self._registry,
+            events=self._events,
+            settings=self.settings,
+            clock=self._clock,
+            validate=self.lambda_api.validate_invoke,
+        )
         self.lambda_api.mount_hot(invoke.route)
+        self.lambda_api.mount_hot(invoke_async.route)
         self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
 
     @property

@@ -1,0 +1,64 @@
+"""What the ways to invoke a function read from a request: the function, the event, the trace.
+
+Pure but for the trace's randomness; on the road of every invocation, so a function's name is parsed once.
+"""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import parse_qs, unquote
+
+from rie_server.api.exchange import Request
+from rie_server.api.lambda_api.rendering import request_scope
+from rie_server.config import Settings
+from rie_server.errors import LambdaError, RequestTooLargeException
+from rie_server.model.arn import FunctionArn, parse_function_reference
+from rie_server.model.invocation import InvocationType
+from rie_server.model.json_payload import check_json
+from rie_server.model.tracing import new_trace_header
+from rie_server.ports import Clock
+
+_function_arn = lru_cache(maxsize=4096)(parse_function_reference)
+
+
+def called_function(
+    request: Request, reference: str, settings: Settings, validate: Callable[[Request], None]
+) -> FunctionArn:
+    """The function that ``reference``, from the path, and the query mean.
+
+    Args:
+        validate: the service model's check of the request, whose words go before our own.
+
+    Raises:
+        LambdaError: it can mean none.
+    """
+    region, account = request_scope(request, settings)
+    qualifier = parse_qs(request.query).get("Qualifier", [None])[0] if request.query else None
+    try:
+        return _function_arn(unquote(reference), qualifier=qualifier, region=region, account=account)
+    except LambdaError:
+        validate(request)
+        raise
+
+
+def event_payload(body: bytes, limit_bytes: int, invocation_type: InvocationType) -> bytes:
+    """The event; an empty body is an empty object.
+
+    Raises:
+        RequestTooLargeException: more than ``limit_bytes``.
+        InvalidRequestContentException: no JSON.
+    """
+    if not body:
+        return b"{}"
+    if len(body) > limit_bytes:
+        raise RequestTooLargeException(
+            f"{len(body)} byte payload is too large for the {invocation_type} invocation type "
+            f"(limit {limit_bytes} bytes)"
+        )
+    check_json(body)
+    return body
+
+
+def trace_header(request: Request, clock: Clock) -> str:
+    """The caller's, or that of a trace which begins here."""
+    return request.headers.get("x-amzn-trace-id") or new_trace_header(clock.now(), os.urandom(20))
