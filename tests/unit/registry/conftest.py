@@ -27,9 +27,9 @@ class World:
         self.supports = ExecutorAnswers()
         self.clock = FakeClock()
         self.changes: list[tuple[str, str | None]] = []
-        self.registry = self._build()
+        self.registry = self.build()
 
-    def _build(self) -> FunctionRegistry:
+    def build(self, *, concurrency_limit: int = 1000, start: bool = True) -> FunctionRegistry:
         registry = FunctionRegistry(
             store=self.store,
             code=self.code,
@@ -37,15 +37,16 @@ class World:
             images=self.images,
             supports=self.supports,
             clock=self.clock,
-            concurrency_limit=1000,
+            concurrency_limit=concurrency_limit,
         )
         registry.on_change(lambda arn, deployment_id: self.changes.append((arn.name, deployment_id)))
-        registry.start()
+        if start:
+            registry.start()
         return registry
 
     def restart(self) -> None:
         self.registry.close()
-        self.registry = self._build()
+        self.registry = self.build()
 
     def create(self, name: str = "f", **members: Any) -> FunctionRecord:
         return self.registry.create(arn(name), zip_members(**members))

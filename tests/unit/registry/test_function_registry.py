@@ -323,7 +323,7 @@ def test_no_thread_of_the_registry_outlives_it(world: World) -> None:
     world.registry.close()
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("registry-")]
     world.restart = lambda: None  # type: ignore[method-assign]
-    world.registry = world._build()
+    world.registry = world.build()
 
 
 def test_a_restarted_server_that_can_run_neither_the_old_nor_the_new_deployment_fails_the_function(
