@@ -1,0 +1,81 @@
+"""Clients of AWS's services, made by botocore from its own settings: profiles, credentials, ``AWS_ENDPOINT_URL_SQS``.
+
+Thread-safe: clients are kept, one for each service and region, until ``close``. A call ends within the timeouts below,
+and nothing is repeated here: who delivers repeats, with a backoff that is durable. botocore costs a tenth of a second
+to import and is loaded with the first client.
+
+Where an endpoint is set that is not AWS's own, an emulator is taken to be behind it: then credentials are optional, the
+credentials of a cloud instance are never asked for (a second of waiting on any other machine), and buckets are named in
+the path. AWS itself is only ever spoken to with credentials that the user has configured.
+"""
+
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+# A name such as localhost may have two addresses, and each gets its time: 2 calls of (2 * 2 + 10) s fit into 30 s.
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 10
+CONNECTIONS = 32
+
+EMULATOR_KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+_AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "api.amazonwebservices.com.cn")
+_INSTANCE_PROVIDER = "iam-role"
+
+
+class ServiceClients:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str) -> Any:
+        key = service, region
+        with self._lock:
+            client = self._clients.get(key)
+        if client is not None:
+            return client
+        # Made outside the lock because it reads files; of two that were made at the same time one is thrown away.
+        made = _make(service, region)
+        with self._lock:
+            client = self._clients.setdefault(key, made)
+        if client is not made:
+            made.close()
+        return client
+
+    def close(self) -> None:
+        """Closes every connection. Idempotent; a client that is asked for later is made anew."""
+        with self._lock:
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+
+
+def _make(service: str, region: str) -> Any:
+    from botocore.config import Config  # noqa: PLC0415 - see above
+    from botocore.session import get_session  # noqa: PLC0415
+
+    settings = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=CONNECTIONS,
+        # Emulators of an older date do not know the newer checksums.
+        request_checksum_calculation="when_required",
+    )
+    session = get_session()
+    # With keys of its own, a client tells its endpoint without a search for credentials.
+    probe = session.create_client(service, region_name=region, config=settings, **EMULATOR_KEYS)
+    endpoint = probe.meta.endpoint_url
+    probe.close()
+    if is_aws(endpoint):
+        return session.create_client(service, region_name=region, config=settings)
+    session.get_component("credential_provider").remove(_INSTANCE_PROVIDER)
+    keys = EMULATOR_KEYS if session.get_credentials() is None else {}
+    by_path = settings.merge(Config(s3={"addressing_style": "path"}))
+    return session.create_client(service, region_name=region, config=by_path, **keys)
+
+
+def is_aws(endpoint_url: str) -> bool:
+    """Whether AWS answers there, directly or through a VPC endpoint."""
+    host = urlsplit(endpoint_url).hostname or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in _AWS_DOMAINS)
