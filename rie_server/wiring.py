@@ -18,6 +18,7 @@ from rie_server.api.serving import Listen
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
+from rie_server.destinations.dispatch import DestinationDispatcher
 from rie_server.events.worker import EventWorker
 from rie_server.executors.choose import choose_executor
 from rie_server.invoke.fleet import Fleet
@@ -25,6 +26,7 @@ from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
+from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
@@ -105,6 +107,7 @@ class RieServer:
             catalog=self._registry, fleet=self._fleet, clock=clock, concurrency_limit=concurrency_limit
         )
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
+        self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
         self._events = EventWorker(
             store=DatabaseEventStore(self._database),
             invoker=self._front_controller,
@@ -112,6 +115,10 @@ class RieServer:
             owner=self._owner,
             is_alive=is_alive,
         )
+
+    def _submit_event(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
+        """The queue's ``submit`` for destinations, which are made before it: the queue's worker delivers to them."""
+        self._events.submit(request, on_durable)
 
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor)
@@ -169,6 +176,7 @@ class RieServer:
     def stop(self) -> None:
         """Who takes work stops first, then who does it, then what they stand on."""
         self._events.close()
+        self._destinations.close()
         self._fleet.close()
         self._supervisor.close()
         self._executor.close()
