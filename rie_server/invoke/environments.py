@@ -84,7 +84,8 @@ class Environment:
         invocation: set from the hand-over (or the binding) to the answer.
         last_request_id: of the invocation that was handed over last, also after its answer.
         init_duration_ms: set when initialization has ended, taken by the first REPORT.
-        deadline: monotonic seconds after which what runs now has timed out; None while nothing runs.
+        deadline: monotonic seconds after which what runs now has timed out; None while nothing runs. An invocation
+            runs until its runtime asks for the next one, not only until its answer.
         timer, timer_due: one timer per environment, armed again only when a deadline falls before it.
     """
 
@@ -133,5 +134,4 @@ class Environment:
     def take_invocation(self) -> Invocation | None:
         """Hands the duty to answer to the caller; nobody else gets it again."""
         invocation, self.invocation = self.invocation, None
-        self.deadline = None
         return invocation

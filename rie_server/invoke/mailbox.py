@@ -81,6 +81,7 @@ class Mailbox:
     def _leave(self, environment: Environment, before: RuntimeState) -> None:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""
         if before is RuntimeState.RESPONSE_SENT:
+            environment.deadline = None
             self._fleet.roster.pool_of(environment.function).finishing -= 1
         elif before is RuntimeState.STARTED:
             self._supervisor.end_init(environment)

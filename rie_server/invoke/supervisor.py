@@ -245,7 +245,11 @@ class Supervisor:
             self._fleet.settle(environment.function)
 
     def deadline_passed(self, environment: Environment) -> None:
-        """The environment's timer: what runs has timed out, unless its deadline has moved on since."""
+        """The environment's timer: what runs has timed out, unless its deadline has moved on since.
+
+        A runtime that has answered and does not ask for more by then is gone for good: nobody waits for it any longer,
+        and it would hold its place for ever.
+        """
         with self._fleet.lock:
             environment.timer = None
             if environment.deadline is None:
@@ -256,14 +260,15 @@ class Supervisor:
             state = environment.state
             reported = self._init_failures.get(environment.id)
             owed = None
-            if state is RuntimeState.RUNNING:
+            if state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
         error = timed_out(environment.function.timeout_seconds)
         if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
             self._init_failed(environment, reported or InitFailure(error))
-        elif owed is not None:
-            self._fail(environment, owed, error, error.payload(owed.request.request_id))
+        elif state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if owed is not None:
+                self._fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
             self._fleet.settle(environment.function)
 

@@ -60,6 +60,24 @@ def test_a_warm_environment_has_its_whole_timeout_for_every_invocation(stage: St
     assert stage.error_of("b")["errorType"] == "Sandbox.Timedout"
 
 
+def test_a_runtime_that_answers_and_never_asks_for_more_ends_with_its_timeout(stage: Stage) -> None:
+    stage.invoke("a")
+    lingering = stage.runtime().next()
+    lingering.respond()
+    stage.invoke("b")
+    stage.clock.advance(0.1)
+    other = stage.runtime().next()
+    other.respond()
+    other.next()
+    stage.clock.advance(2.8)
+    assert not lingering.running.stopped
+    stage.clock.advance(0.3)
+    assert lingering.running.stopped
+    assert not other.running.stopped
+    assert stage.results["a"].function_error is None
+    assert "Status: timeout" not in stage.log_text()
+
+
 def test_a_failed_initialization_is_tried_once_more_inside_the_first_invocation(stage: Stage) -> None:
     stage.invoke("a")
     first = stage.runtime()
