@@ -20,6 +20,8 @@ from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.tables import CHECK_HEADINGS, check_row, scenario_text, text_table
 
+REASON_CHARACTERS = 160  # a cell of a table; the whole goes to standard error
+
 
 def main() -> int:
     options = _options()
@@ -65,7 +67,9 @@ def _carry_out(scenario: ModuleType, effort: Effort) -> ScenarioResult:
     try:
         result: ScenarioResult = scenario.run(effort)
     except (ContenderFailed, LeftBehind, OSError, subprocess.SubprocessError) as failure:
-        told = f"{type(failure).__name__}: {failure}"
+        print(failure, file=sys.stderr, flush=True)
+        last_words = (str(failure).strip().splitlines() or [""])[-1]
+        told = f"{type(failure).__name__}: {last_words[-REASON_CHARACTERS:]}"
         check = Check(claim=scenario.CLAIM, unit="", spread=None, reason=told, broken=True)
         return ScenarioResult(name=scenario.NAME, title=scenario.TITLE, checks=(check,))
     return result

@@ -110,13 +110,16 @@ def test_every_scenario_can_be_chosen_by_a_name_of_its_own():
 
 def test_a_scenario_that_breaks_is_a_failure_and_the_others_are_still_measured(capsys):
     def breaks(_effort):
-        raise ContenderFailed("exit status 1")
+        raise ContenderFailed("exit status 1 at start:\nTraceback\nTypeError: no")
 
     broken = SimpleNamespace(NAME="broken", TITLE="Broken", CLAIM="holds", run=breaks)
     fine = SimpleNamespace(NAME="warm_invoke", TITLE="Warm", CLAIM="", run=lambda _effort: RUN.results[0])
     run = command._run([broken, fine], "quick")
     assert [one.name for one in run.results] == ["broken", "warm_invoke"]
-    assert "exit status 1" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "ContenderFailed: TypeError: no  " in told.out
+    assert "Traceback" not in told.out
+    assert "Traceback" in told.err
     assert command._sum_up(run) == 1
 
 
