@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,19 +14,18 @@ from typing import Any
 import pytest
 
 from tests.conftest import RieServer, wait_until
-from tests.integration.invoke.deploying import create, error_of, invoke, marked_processes
+from tests.integration.invoke.deploying import create, error_of, invoke, marked_processes, zip_of
 from tests.integration.invoke.test_life import environments, timeout_payload
 
 PID = "import os\ndef handler(event, context):\n    return [event, os.getpid()]\n"
 
 
-def is_dead(pid: int) -> bool:
-    """Whether the process has ended, even if its parent has not noticed."""
+def state_of(pid: int) -> str:
+    """The kernel's letter for the process: ``Z`` when it has ended and its parent has not noticed, ``X`` after that."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return True
-    return state in "ZX"
+        return "X"
 
 
 def test_an_idle_environment_that_is_killed_swallows_no_invocation(client: Any) -> None:
@@ -34,8 +34,7 @@ def test_an_idle_environment_that_is_killed_swallows_no_invocation(client: Any) 
     for number in range(1, 16):
         os.kill(pid, signal.SIGKILL)
         # Until its sockets are closed nobody can know that it will not run the event.
-        while not is_dead(pid):
-            pass
+        wait_until(lambda pid=pid: state_of(pid) in "ZX", what="the end of the process")
         answer = invoke(client, "killed", number)
         assert answer.error is None, answer
         assert answer.payload[0] == number
@@ -46,11 +45,33 @@ def test_an_idle_environment_that_is_killed_swallows_no_invocation(client: Any) 
 def test_an_environment_that_falls_silent_is_found_by_its_deadline(shared: RieServer, client: Any) -> None:
     create(client, "silent", PID, Timeout=1)
     _, pid = invoke(client, "silent", 0).payload
+    time.sleep(0.2)  # it waits in next by now
     os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(pid) == "T", what="the process to stand still")
     answer = invoke(client, "silent", 1)
     assert (answer.error, answer.payload) == ("Unhandled", timeout_payload(answer.request_id, 1))
     wait_until(lambda: pid not in marked_processes(shared.data_dir), what="the end of the silent environment")
     assert invoke(client, "silent", 2).payload[0] == 2
+
+
+def test_an_environment_that_answers_and_never_asks_for_more_ends_with_its_timeout(
+    shared: RieServer, client: Any
+) -> None:
+    bootstrap = f"""#!{sys.executable}
+import http.client, os, time
+runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+runtime.request("GET", "/2018-06-01/runtime/invocation/next")
+reply = runtime.getresponse()
+event, request_id = reply.read(), reply.headers["Lambda-Runtime-Aws-Request-Id"]
+runtime.request("POST", f"/2018-06-01/runtime/invocation/{{request_id}}/response", event)
+runtime.getresponse().read()
+time.sleep(600)
+"""
+    create(client, "lingers", zip_of({"bootstrap": bootstrap}), Runtime="provided.al2023", Handler="any", Timeout=2)
+    for number in range(3):
+        answer = invoke(client, "lingers", number)
+        assert (answer.error, answer.payload) == (None, number)
+    wait_until(lambda: not environments(shared, "lingers"), seconds=6, what="the end of those who ask for nothing")
 
 
 def test_an_environment_that_is_killed_while_it_runs_answers_its_own_caller_alone(client: Any, tmp_path: Path) -> None:
