@@ -115,8 +115,8 @@ def test_what_is_not_configured_or_not_there_is_told_in_awss_words(client: Any) 
         (
             {"DestinationConfig": {"OnSuccess": {"Destination": "arn:aws:s3:::bucket"}}},
             (
-                "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:s3:::bucket), "
-                "onFailure=null) is invalid."
+                "The provided destination config DestinationConfig("
+                "onSuccess=OnSuccess(destination=arn:aws:s3:::bucket), onFailure=null) is invalid."
             ),
         ),
     ],
@@ -139,8 +139,8 @@ def test_numbers_out_of_range_are_refused_by_the_model_before_anything_else(clie
         "ValidationException",
         (
             "2 validation errors detected: Value '3' at 'maximumRetryAttempts' failed to satisfy constraint: "
-            "Member must have value less than or equal to 2; Value '59' at 'maximumEventAgeInSeconds' failed to satisfy "
-            "constraint: Member must have value greater than or equal to 60"
+            "Member must have value less than or equal to 2; Value '59' at 'maximumEventAgeInSeconds' failed to "
+            "satisfy constraint: Member must have value greater than or equal to 60"
         ),
     )
     config = {"OnFailure": {"Destination": "no arn"}}
