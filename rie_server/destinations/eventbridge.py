@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rie_server.destinations.clients import ServiceClients
-from rie_server.destinations.refusals import answered, refusals_of
+from rie_server.destinations.refusals import answered, member, refusals_of
 from rie_server.model.delivery import Delivery, DeliveryKind
 from rie_server.model.destination_arn import DestinationTarget
 
@@ -25,7 +25,7 @@ class EventBridgeDestination:
         with refusals_of(target.arn):
             entry = _entry(delivery, target)
             answer = self._clients.client("events", target.region).put_events(Entries=[entry])
-        if answer["FailedEntryCount"]:
+        if member(answer, "FailedEntryCount", target.arn):
             failed = answer["Entries"][0]
             error = {"Code": failed.get("ErrorCode", "Unknown"), "Message": failed.get("ErrorMessage", "")}
             raise answered(target.arn, error, answer["ResponseMetadata"]["HTTPStatusCode"])

@@ -47,19 +47,29 @@ _PASSING_CODES = frozenset(
 def refusals_of(target_arn: str) -> Iterator[None]:
     """Turns whatever botocore raises into a DeliveryError about ``target_arn``."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the first client
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     try:
         yield
+    except DeliveryError:
+        raise
     except ClientError as refusal:
         status = refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         raise answered(target_arn, refusal.response.get("Error", {}), status) from refusal
     except BotoCoreError as failure:
         raise DeliveryError(f"{target_arn}: {type(failure).__name__}: {failure}", passes=_passes(failure)) from failure
-    except ResponseParserError as failure:  # a proxy's page instead of an answer
-        raise DeliveryError(f"{target_arn}: {failure}", passes=True) from failure
     except ValueError as wrong:  # an endpoint that is no URL
         raise DeliveryError(f"{target_arn}: {wrong}", passes=False) from wrong
+    except Exception as failure:  # botocore's parsers raise anything when another service answers
+        raise DeliveryError(f"{target_arn}: the answer cannot be read: {failure!r}", passes=True) from failure
+
+
+def member(answer: Mapping[str, Any], name: str, target_arn: str) -> Any:
+    """What an answer of success must hold. Without it something else has answered, a proxy for example: botocore reads
+    a page in place of JSON as an answer that is empty.
+    """
+    if name not in answer:
+        raise DeliveryError(f"{target_arn}: the answer has no {name}: is there another service?", passes=True)
+    return answer[name]
 
 
 def answered(target_arn: str, error: Mapping[str, Any], status: int) -> DeliveryError:

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 
 from rie_server.destinations.clients import ServiceClients
-from rie_server.destinations.refusals import refusals_of
+from rie_server.destinations.refusals import member, refusals_of
 from rie_server.model.delivery import Delivery
 from rie_server.model.destination_arn import DestinationTarget
 
@@ -19,9 +19,10 @@ class S3Destination:
     def __call__(self, delivery: Delivery, target: DestinationTarget) -> None:
         with refusals_of(target.arn):
             # A bucket's ARN names no region; AWS redirects where it is another than the function's.
-            self._clients.client("s3", delivery.function.region).put_object(
+            answer = self._clients.client("s3", delivery.function.region).put_object(
                 Bucket=target.name, Key=object_key(delivery), Body=delivery.body, ContentType="application/json"
             )
+            member(answer, "ETag", target.arn)
 
 
 def object_key(delivery: Delivery) -> str:

@@ -1,7 +1,7 @@
 """Records and dead letters to SNS topics. Thread-safe; fills ``dispatch.Deliver``."""
 
 from rie_server.destinations.clients import ServiceClients
-from rie_server.destinations.refusals import refusals_of
+from rie_server.destinations.refusals import member, refusals_of
 from rie_server.destinations.sqs import attributes_of
 from rie_server.model.delivery import Delivery
 from rie_server.model.destination_arn import DestinationTarget
@@ -13,6 +13,7 @@ class SnsDestination:
 
     def __call__(self, delivery: Delivery, target: DestinationTarget) -> None:
         with refusals_of(target.arn):
-            self._clients.client("sns", target.region).publish(
+            answer = self._clients.client("sns", target.region).publish(
                 TopicArn=target.arn, Message=delivery.body.decode(), MessageAttributes=attributes_of(delivery)
             )
+            member(answer, "MessageId", target.arn)

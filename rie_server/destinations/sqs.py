@@ -3,7 +3,7 @@
 from typing import Any
 
 from rie_server.destinations.clients import ServiceClients
-from rie_server.destinations.refusals import refusals_of
+from rie_server.destinations.refusals import member, refusals_of
 from rie_server.model.delivery import Delivery
 from rie_server.model.destination_arn import DestinationTarget
 
@@ -18,7 +18,8 @@ class SqsDestination:
         with refusals_of(target.arn):
             sqs = self._clients.client("sqs", target.region)
             try:
-                sqs.send_message(QueueUrl=self._url(sqs, target), **_message(delivery))
+                answer = sqs.send_message(QueueUrl=self._url(sqs, target), **_message(delivery))
+                member(answer, "MessageId", target.arn)
             except Exception:
                 self._urls.pop(target.arn, None)  # the queue may come back elsewhere
                 raise
@@ -27,7 +28,7 @@ class SqsDestination:
         url = self._urls.get(target.arn)
         if url is None:
             answer = sqs.get_queue_url(QueueName=target.name, QueueOwnerAWSAccountId=target.account)
-            url = self._urls[target.arn] = str(answer["QueueUrl"])
+            url = self._urls[target.arn] = str(member(answer, "QueueUrl", target.arn))
         return url
 
 
