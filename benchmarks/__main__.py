@@ -12,7 +12,7 @@ from types import ModuleType
 
 from benchmarks.contenders.contender import LeftBehind
 from benchmarks.figures import Check, ScenarioResult, Verdict
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, is_busy
 from benchmarks.page import write_page
 from benchmarks.processes import ContenderFailed
 from benchmarks.record import OUTPUT_FOLDER, Run, read_run, write_run
@@ -52,6 +52,8 @@ def _options() -> argparse.Namespace:
 def _run(scenarios: list[ModuleType], effort: str) -> Run:
     machine = describe_machine()
     print("\n".join(f"{name}: {value}" for name, value in machine.items()), end="\n\n")
+    if is_busy():
+        print("Others use this machine: expect wide spreads, and too little throughput.", file=sys.stderr)
     results = []
     for scenario in scenarios:
         result = _carry_out(scenario, QUICK if effort == "quick" else FULL)

@@ -5,6 +5,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+BUSY_LOAD = 0.5
 PACKAGES = ("awslambdaric", "uvloop", "httptools", "gunicorn", "Flask")
 
 
@@ -19,6 +20,11 @@ def describe_machine() -> dict[str, str]:
         "Packages": ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
         "Load before the run": f"{load[0]:.2f}",
     }
+
+
+def is_busy() -> bool:
+    """Whether somebody else uses this machine so much that figures suffer, those under load above all."""
+    return os.getloadavg()[0] > BUSY_LOAD
 
 
 def _processor() -> str:

@@ -63,11 +63,14 @@ def throughput(contender: Contender, load: Load) -> Metrics:
     served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
     outcome = run_load(contender.target, load)
     invocations = len(outcome.latencies_ms) + load.warmup_requests
+    served_us = (contender.server_cpu_seconds() - served) / invocations * 1e6
+    ran_us = (contender.runtime_cpu_seconds() - ran) / invocations * 1e6
     return {
         ("invocations per second", "/s"): outcome.per_second,
         ("p50", "ms"): outcome.latency(50),
         ("p99", "ms"): outcome.latency(99),
-        ("server's processor time", "us"): (contender.server_cpu_seconds() - served) / invocations * 1e6,
-        ("runtimes' processor time", "us"): (contender.runtime_cpu_seconds() - ran) / invocations * 1e6,
+        ("server's processor time", "us"): served_us,
+        ("runtimes' processor time", "us"): ran_us,
         ("client's own processor time", "us"): outcome.client_cpu_us,
+        ("processor time in all", "us"): served_us + ran_us + outcome.client_cpu_us,
     }

@@ -14,6 +14,11 @@ TITLE = "Sixteen clients, eight environments"
 CLAIM = "at least 0.60 of the floor's invocations per second"
 CLIENTS = 16
 ENVIRONMENTS = 8
+NOTES = (
+    "Client, server and runtimes share the machine's processors; times are for each invocation.",
+    "Where they keep all processors busy and nobody else does, the ratio of all processor time is the throughput's.",
+    "On a machine that others use, the server, being one process, gets less of its share than the floor.",
+)
 REQUESTS_AT_MOST = 1_000_000
 
 
@@ -30,7 +35,8 @@ def run(effort: Effort) -> ScenarioResult:
         checks=(
             ratio_check(series, metric=metric, of="server", to="floor", limit=0.60, at_least=True),
             ratio_check(series, metric="server's processor time", of="server", to="floor"),
+            ratio_check(series, metric="processor time in all", of="floor", to="server"),
             ratio_check(series, metric=metric, of="emulator", to="floor", reason="it cannot take overlapping requests"),
         ),
-        notes=("Client, server and runtimes share the machine's processors; times are for each invocation.",),
+        notes=NOTES,
     )
