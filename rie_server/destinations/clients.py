@@ -62,17 +62,18 @@ def _make(service: str, region: str) -> Any:
         # Emulators of an older date do not know the newer checksums.
         request_checksum_calculation="when_required",
     )
+    by_path = settings.merge(Config(s3={"addressing_style": "path"}))
     session = get_session()
     # With keys of its own, a client tells its endpoint without a search for credentials.
-    probe = session.create_client(service, region_name=region, config=settings, **EMULATOR_KEYS)
-    endpoint = probe.meta.endpoint_url
-    probe.close()
-    if is_aws(endpoint):
+    local = session.create_client(service, region_name=region, config=by_path, **EMULATOR_KEYS)
+    if is_aws(local.meta.endpoint_url):
+        local.close()
         return session.create_client(service, region_name=region, config=settings)
     session.get_component("credential_provider").remove(_INSTANCE_PROVIDER)
-    keys = EMULATOR_KEYS if session.get_credentials() is None else {}
-    by_path = settings.merge(Config(s3={"addressing_style": "path"}))
-    return session.create_client(service, region_name=region, config=by_path, **keys)
+    if session.get_credentials() is None:
+        return local
+    local.close()
+    return session.create_client(service, region_name=region, config=by_path)
 
 
 def is_aws(endpoint_url: str) -> bool:
