@@ -253,16 +253,6 @@ class EventQueue(Protocol):
         """Returns at once; ``on_durable`` is called when the event cannot be lost any more."""
 
 
-class Reservations(Protocol):
-    """Who holds functions to their reserved concurrency, as the control plane tells it."""
-
-    def reserve(self, function: FunctionArn, executions: int | None) -> None:
-        """Keeps ``executions`` for the function, which never has more; None gives them back to all. Must not block."""
-
-    def forget(self, function: FunctionArn) -> None:
-        """The function is gone. Must not block."""
-
-
 class EventInvokeConfigs(Protocol):
     """What the control plane says about asynchronous invocation."""
 

@@ -2,7 +2,8 @@
 
 Promises: a function never has more than its reservation, the others together never more than what is left; a change of
 a reservation ends nothing that runs, which counts from then on where its function belongs. Constant time, one short
-lock; only a change of a reservation looks at all functions. Fills ``ports.Reservations``. Thread-safe.
+lock; only a change of a reservation looks at all functions. Fills the registry's ``Reservations``.
+Thread-safe.
 """
 
 import threading
@@ -86,7 +87,7 @@ class Concurrency:
                 self._unreserved_running -= 1
 
     def reserve(self, function: FunctionArn, executions: int | None) -> None:
-        """See ``ports.Reservations``."""
+        """See the registry's ``Reservations``."""
         with self._lock:
             known = self._functions.setdefault(function, RunningFunction())
             if (known.reserved is None) != (executions is None):
@@ -95,7 +96,7 @@ class Concurrency:
             self._divide()
 
     def forget(self, function: FunctionArn) -> None:
-        """See ``ports.Reservations``. What still runs of it counts among the unreserved until it ends."""
+        """See the registry's ``Reservations``. What still runs of it counts among the unreserved until it ends."""
         with self._lock:
             known = self._functions.pop(function, None)
             if known is not None and known.reserved is not None:

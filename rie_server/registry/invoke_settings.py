@@ -6,7 +6,7 @@ no lock and is quick enough for every event and every invocation.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from rie_server.errors import LambdaError, ResourceNotFoundException
 from rie_server.model.arn import LATEST, FunctionArn
@@ -16,10 +16,20 @@ from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings, changed_settings, effective_config
 from rie_server.model.function_record import FunctionRecord
 from rie_server.model.recursion import RecursiveLoop
-from rie_server.ports import Clock, Reservations
+from rie_server.ports import Clock
 from rie_server.registry.records import FunctionRecords
 
 Change = Callable[[FunctionArn, Callable[[FunctionRecord], FunctionRecord]], FunctionRecord]
+
+
+class Reservations(Protocol):
+    """Who holds functions to their reserved concurrency, as the control plane tells it."""
+
+    def reserve(self, function: FunctionArn, executions: int | None) -> None:
+        """Keeps ``executions`` for the function, which never has more; None gives them back to all. Must not block."""
+
+    def forget(self, function: FunctionArn) -> None:
+        """The function is gone. Must not block."""
 
 
 class InvokeSettings:
