@@ -98,6 +98,12 @@ class Settings:
     )
     runtime_port: int = _setting(9001, _number(1, 65535), "Port of the Runtime API.")
     data_dir: Path = _setting(Path(".rie").absolute(), _path, "Functions, code, queue and logs live here.")
+    database_url: str = _setting(
+        "", _text, "Database of functions and queue, postgresql://...; empty: SQLite in the data folder."
+    )
+    async_retry_base_seconds: float = _setting(
+        60.0, _seconds, "How long a failed event waits for its first retry; for the second one twice as long."
+    )
     executor: str = _setting("auto", _one_of(*EXECUTORS), "What runs functions: process, docker or auto.")
     keepalive_seconds: float = _setting(600.0, _seconds, "How long an idle environment is kept.")
     max_environments: int = _setting(

@@ -192,3 +192,7 @@ class DeliveryError(RieError):
     def __init__(self, message: str, *, passes: bool) -> None:
         super().__init__(message)
         self.passes = passes
+
+
+class LeaseLostError(RieError):
+    """Somebody else has the event by now; what was to be written was not."""

@@ -215,41 +215,47 @@ class CodeStore(Protocol):
         """
 
 
-class EventStore(Protocol):
-    """The durable queue behind ``InvocationType=Event``.
+OnDurable = Callable[[Exception | None], None]
 
-    ``add``, ``postpone`` and ``remove`` return at once; ``on_durable`` is called after the commit (or with what went
-    wrong), once, from the store's thread, and must not block. Other methods see what was durable when they were called.
+
+class EventStore(Protocol):
+    """The durable queue behind ``InvocationType=Event``. Leases run by a clock that all its users share.
+
+    ``add``, ``save`` and ``remove`` return at once; ``on_durable`` is called after the commit (or with what went
+    wrong), once, from the store's thread, and must not block. Other methods block, and see what was durable by then.
     """
 
-    def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
+    def add(self, event: QueuedEvent, on_durable: OnDurable) -> None:
         """Queues an event, due at once."""
 
-    def claim(self, owner: str, limit: int, *, now: float) -> Sequence[QueuedEvent]:
-        """Takes up to ``limit`` unclaimed events that are due at ``now``, oldest first, for ``owner``."""
+    def lanes(self) -> Mapping[str, float]:
+        """Lanes that have unclaimed events, and when the first of each is due. Cheap, however many events there are."""
 
-    def next_due_at(self) -> float | None:
-        """When the first unclaimed event is due, in seconds since the epoch; None when there is none."""
+    def claim(
+        self, owner: str, allotted: Mapping[str, int], *, now: float, lease_seconds: float
+    ) -> Sequence[QueuedEvent]:
+        """Takes up to ``allotted`` unclaimed events of each lane, due at ``now``, oldest first, for ``owner``."""
 
-    def postpone(self, request_id: str, due_at: float, on_durable: Callable[[Exception | None], None]) -> None:
-        """Gives a claimed event back, to be claimed from ``due_at`` on, and counts the refusal."""
+    def save(self, event: QueuedEvent, owner: str, due_at: float | None, on_durable: OnDurable) -> None:
+        """Writes how an event stands; gives it back, due at ``due_at``, or with None leaves it claimed. ``on_durable``
+        gets a LeaseLostError, and nothing has changed, where ``owner`` does not hold the event.
+        """
 
-    def remove(self, request_id: str, on_durable: Callable[[Exception | None], None]) -> None: ...
+    def remove(self, request_id: str, owner: str, on_durable: OnDurable) -> None:
+        """Harmless where ``owner`` does not hold the event."""
 
-    def claim_owners(self) -> Sequence[str]:
-        """Everyone who holds a claim."""
+    def renew(self, owner: str, lease_seconds: float) -> None:
+        """All claims of ``owner`` last for ``lease_seconds`` from now."""
 
-    def release(self, owners: Sequence[str]) -> int:
-        """Makes the claims of owners that are gone claimable again; returns how many."""
+    def release(self, is_gone: Callable[[str], bool]) -> int:
+        """Ends claims whose owner is gone and claims whose lease has expired; returns how many."""
 
     def __iter__(self) -> Iterator[QueuedEvent]:
         """All events, claimed or not, oldest first."""
 
 
 class EventQueue(Protocol):
-    """Where the front door puts asynchronous events."""
-
-    def submit(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
+    def submit(self, request: InvokeRequest, on_durable: OnDurable) -> None:
         """Returns at once; ``on_durable`` is called when the event cannot be lost any more."""
 
 

@@ -7,6 +7,7 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from rie_server.api.exchange import HotRoute
 from rie_server.api.lambda_api.invoke import InvokeOperation
@@ -19,13 +20,18 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.events.worker import EventWorker
+from rie_server.events.attempts import Attempts
+from rie_server.events.claim_owner import claim_owner, is_gone
+from rie_server.events.courier import Courier
+from rie_server.events.unobserved import Unobserved
+from rie_server.events.worker import HOUSE_SECONDS, SHARED_HOUSE_SECONDS, EventWorker
 from rie_server.executors.choose import choose_executor
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
+from rie_server.model.destination_record import deliveries
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.deployment import DeployedFunction, deploy_template
@@ -65,15 +71,16 @@ class RieServer:
     def _make_adapters(self, listen: Listen) -> None:
         settings, clock = self.settings, self._clock
         self._owner = current_owner()
+        self._server_id = server_id(settings.data_dir)
         self._identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
         self._executor = choose_executor(
             settings,
-            server_id=server_id(settings.data_dir),
+            server_id=self._server_id,
             owner=self._owner,
             endpoints=self._identities,
             clock=clock,
         )
-        self._database = Database(sqlite_url(settings.data_dir))
+        self._database = Database(settings.database_url or sqlite_url(settings.data_dir))
         self._code = ZipCodeStore(settings.data_dir / "code")
 
     def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
@@ -108,12 +115,39 @@ class RieServer:
         )
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
-        self._events = EventWorker(
-            store=DatabaseEventStore(self._database),
+        self._events = self._make_event_worker()
+        self._time.wait_for(self._events)
+
+    def _make_event_worker(self) -> EventWorker:
+        store, journal, owner = (
+            DatabaseEventStore(self._database),
+            Unobserved(),
+            claim_owner(self._server_id, self._owner),
+        )
+        clock, real = self._time.clock, self._clock
+        courier = Courier(destinations=self._destinations, rule=deliveries, journal=journal, clock=clock)
+        attempts = Attempts(
+            store=store,
             invoker=self._front_controller,
-            clock=self._time.clock,
-            owner=self._owner,
-            is_alive=is_alive,
+            configs=self._registry,
+            courier=courier,
+            journal=journal,
+            clock=clock,
+            real=real,
+            owner=owner,
+            retry_base_seconds=self.settings.async_retry_base_seconds,
+        )
+        return EventWorker(
+            store=store,
+            attempts=attempts,
+            courier=courier,
+            journal=journal,
+            clock=clock,
+            real=real,
+            owner=owner,
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            # A database of our own is written by nobody else.
+            house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
 
     def _submit_event(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from rie_server.errors import ConfigurationError, ServiceException
@@ -33,6 +33,8 @@ OnDone = Callable[[T | None, Exception | None], None]
 
 GROUP_WORKS = 512
 BUSY_TIMEOUT_MS = 10_000
+# Any number that nobody else uses for a lock in the same database.
+_PREPARING = 0x5249455F
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -172,9 +174,9 @@ class Database:
 
 
 def _engine(url: str) -> Engine:
-    parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        return _postgresql_engine(parsed)
     if parsed.database:
         folder = Path(parsed.database).parent
         try:
@@ -185,6 +187,32 @@ def _engine(url: str) -> Engine:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_on_sqlite)
     return engine
+
+
+def _parsed(url: str) -> URL:
+    """
+    Raises:
+        ConfigurationError: no URL, or of a database that this server cannot use.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError("RIE_DATABASE_URL is not a URL such as postgresql://user@host/database.") from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise ConfigurationError(f"RIE_DATABASE_URL names {parsed.drivername}; this server uses PostgreSQL or SQLite.")
+    return parsed
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    try:
+        # A connection that the database has closed meanwhile is noticed before it is used.
+        return create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"PostgreSQL needs the package {missing.name}: pip install 'rie-server[postgresql]'."
+        ) from None
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -204,6 +232,9 @@ def _prepare(engine: Engine) -> None:
     place = f"The database {engine.url.database or ''}".strip()
     try:
         with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                # Servers that start side by side on a new database create its tables once.
+                connection.execute(select(func.pg_advisory_xact_lock(_PREPARING)))
             bring_up_to_date(connection.execution_options(rie_writes=True), place)
             connection.commit()
     except DBAPIError as failure:

@@ -1,49 +1,76 @@
 """The durable queue of asynchronous events, in the database.
 
-Thread-safe, and safe between processes that share the database: an event is claimed by one of them. Claimed events
-stay in the table, so a crash leaves them to be released and run again.
+Thread-safe, and safe between servers that share the database: an event is claimed by one of them, for as long as its
+lease lasts. Claimed events stay in the table, so a crash leaves them to be released and run again. A change by somebody
+who does not hold the event (any more) changes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
-from rie_server.model.arn import FunctionArn
+from rie_server.errors import LeaseLostError
 from rie_server.model.async_event import QueuedEvent
-from rie_server.model.invocation import InvokeRequest
+from rie_server.ports import OnDurable
+from rie_server.stores.batch import Batch
 from rie_server.stores.database import Database
+from rie_server.stores.database_clock import database_now
+from rie_server.stores.event_rows import event_of, new_row, progress
 from rie_server.stores.schema import CLAIMED, QUEUED, events
 
-_OPTIONS: Mapping[str, Any] = {
-    "want_log_tail": False,
-    "client_context": None,
-    "cognito_identity": None,
-    "trace_header": None,
-    "tenant_id": None,
-}
 # Few enough for the variables a statement may have in any database.
 _ROWS_PER_STATEMENT = 500
-_ORDER = (events.c.due_at, events.c.sequence)
 
 _insert = insert(events)
-_delete = delete(events).where(events.c.request_id == bindparam("sought"))
-_free = {"state": QUEUED, "lease_owner": None}
-_due = select(events).where(events.c.state == QUEUED, events.c.due_at <= bindparam("now")).order_by(*_ORDER)
+# One seek in the index per lane, however many events wait in each: a GROUP BY would read them all.
+_lanes = text(
+    """
+    WITH RECURSIVE lanes (lane) AS (
+        SELECT min(lane) FROM events WHERE state = 'queued'
+        UNION ALL
+        SELECT (SELECT min(events.lane) FROM events WHERE events.state = 'queued' AND events.lane > lanes.lane)
+        FROM lanes WHERE lanes.lane IS NOT NULL
+    )
+    SELECT lanes.lane, (
+        SELECT min(events.due_at) FROM events WHERE events.state = 'queued' AND events.lane = lanes.lane
+    ) FROM lanes WHERE lanes.lane IS NOT NULL
+    """
+)
+_due = (
+    select(events)
+    .where(events.c.state == QUEUED, events.c.lane == bindparam("sought"), events.c.due_at <= bindparam("now"))
+    .order_by(events.c.due_at, events.c.sequence)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_lease_end = database_now() + bindparam("lease_seconds")
 _claim = (
     update(events)
     .where(events.c.sequence.in_(bindparam("sequences", expanding=True)))
-    .values(state=CLAIMED, lease_owner=bindparam("owner"))
+    .values(state=CLAIMED, lease_owner=bindparam("owner"), lease_expires_at=_lease_end)
 )
-_postpone = (
+_held = (
+    events.c.request_id == bindparam("sought"),
+    events.c.lease_owner == bindparam("owner"),
+    events.c.state == CLAIMED,
+)
+_save = update(events).where(*_held)
+_remove = delete(events).where(*_held)
+_renew = (
     update(events)
-    .where(events.c.request_id == bindparam("sought"))
-    .values(due_at=bindparam("due"), refusals=events.c.refusals + 1, **_free)
+    .where(events.c.state == CLAIMED, events.c.lease_owner == bindparam("owner"))
+    .values(lease_expires_at=_lease_end)
 )
+_free: dict[str, Any] = {"state": QUEUED, "lease_owner": None, "lease_expires_at": None}
 _release = (
     update(events)
     .where(events.c.state == CLAIMED, events.c.lease_owner.in_(bindparam("owners", expanding=True)))
     .values(**_free)
+)
+_owners = select(events.c.lease_owner).where(events.c.state == CLAIMED).distinct()
+_release_expired = (
+    update(events).where(events.c.state == CLAIMED, events.c.lease_expires_at < database_now()).values(**_free)
 )
 
 
@@ -52,52 +79,59 @@ class DatabaseEventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._additions = Batch(database, _insert)
+        self._removals = Batch(database, _remove)
 
-    def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
-        row = _row(event)
+    def add(self, event: QueuedEvent, on_durable: OnDurable) -> None:
+        self._additions.submit({**new_row(event), "state": QUEUED}, on_durable)
 
-        def work(connection: Connection) -> None:
-            connection.execute(_insert, row)
+    def lanes(self) -> Mapping[str, float]:
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(_lanes)}
 
-        self._database.submit(work, lambda _, error: on_durable(error))
-
-    def claim(self, owner: str, limit: int, *, now: float) -> Sequence[QueuedEvent]:
-        due = _due.limit(min(limit, _ROWS_PER_STATEMENT)).with_for_update(skip_locked=True)
-
+    def claim(
+        self, owner: str, allotted: Mapping[str, int], *, now: float, lease_seconds: float
+    ) -> Sequence[QueuedEvent]:
         def work(connection: Connection) -> Sequence[QueuedEvent]:
-            rows = connection.execute(due, {"now": now}).all()
-            if rows:
-                connection.execute(_claim, {"sequences": [row.sequence for row in rows], "owner": owner})
-            return [_event(row) for row in rows]
+            claimed: list[QueuedEvent] = []
+            for lane, most in allotted.items():
+                due = {"sought": lane, "now": now, "most": min(most, _ROWS_PER_STATEMENT)}
+                if rows := connection.execute(_due, due).all():
+                    lease = {"owner": owner, "lease_seconds": lease_seconds}
+                    connection.execute(_claim, {"sequences": [row.sequence for row in rows], **lease})
+                claimed.extend(event_of(row) for row in rows)
+            return claimed
 
         return self._database.write(work)
 
-    def next_due_at(self) -> float | None:
+    def save(self, event: QueuedEvent, owner: str, due_at: float | None, on_durable: OnDurable) -> None:
+        changes = progress(event) | ({} if due_at is None else {"due_at": due_at, **_free})
+        holder = {"sought": event.request.request_id, "owner": owner}
+
+        def work(connection: Connection) -> int:
+            return connection.execute(_save.values(**changes), holder).rowcount
+
+        def done(saved: int | None, error: Exception | None) -> None:
+            on_durable(LeaseLostError() if saved == 0 else error)
+
+        self._database.submit(work, done)
+
+    def remove(self, request_id: str, owner: str, on_durable: OnDurable) -> None:
+        self._removals.submit({"sought": request_id, "owner": owner}, on_durable)
+
+    def renew(self, owner: str, lease_seconds: float) -> None:
+        lease = {"owner": owner, "lease_seconds": lease_seconds}
+        self._database.write(lambda connection: connection.execute(_renew, lease).rowcount)
+
+    def release(self, is_gone: Callable[[str], bool]) -> int:
         with self._database.read() as connection:
-            return connection.execute(select(func.min(events.c.due_at)).where(events.c.state == QUEUED)).scalar()
+            gone = [owner for owner in connection.execute(_owners).scalars() if owner is not None and is_gone(owner)]
 
-    def postpone(self, request_id: str, due_at: float, on_durable: Callable[[Exception | None], None]) -> None:
-        def work(connection: Connection) -> None:
-            connection.execute(_postpone, {"sought": request_id, "due": due_at})
+        def work(connection: Connection) -> int:
+            released = connection.execute(_release, {"owners": gone}).rowcount if gone else 0
+            return released + connection.execute(_release_expired).rowcount
 
-        self._database.submit(work, lambda _, error: on_durable(error))
-
-    def remove(self, request_id: str, on_durable: Callable[[Exception | None], None]) -> None:
-        def work(connection: Connection) -> None:
-            connection.execute(_delete, {"sought": request_id})
-
-        self._database.submit(work, lambda _, error: on_durable(error))
-
-    def claim_owners(self) -> Sequence[str]:
-        claimed = select(events.c.lease_owner).where(events.c.state == CLAIMED).distinct()
-        with self._database.read() as connection:
-            return [owner for owner in connection.execute(claimed).scalars() if owner is not None]
-
-    def release(self, owners: Sequence[str]) -> int:
-        if not owners:
-            return 0
-        gone = list(owners)
-        return self._database.write(lambda connection: connection.execute(_release, {"owners": gone}).rowcount)
+        return self._database.write(work)
 
     def __iter__(self) -> Iterator[QueuedEvent]:
         after = 0
@@ -107,33 +141,5 @@ class DatabaseEventStore:
                 rows = connection.execute(page.limit(_ROWS_PER_STATEMENT)).all()
             if not rows:
                 return
-            yield from (_event(row) for row in rows)
+            yield from (event_of(row) for row in rows)
             after = rows[-1].sequence
-
-
-def _row(event: QueuedEvent) -> dict[str, Any]:
-    request = event.request
-    options = {name: getattr(request, name) for name, default in _OPTIONS.items() if getattr(request, name) != default}
-    return {
-        "request_id": request.request_id,
-        "function_key": str(request.function.unqualified),
-        "qualifier": request.function.qualifier,
-        "payload": request.payload,
-        "options": options or None,
-        "enqueued_at": event.enqueued_at,
-        "state": QUEUED,
-        "due_at": event.enqueued_at,
-        "attempts": event.attempts,
-        "refusals": event.refusals,
-    }
-
-
-def _event(row: Row[Any]) -> QueuedEvent:
-    _, _, _, region, account, _, name = row.function_key.split(":")
-    request = InvokeRequest(
-        function=FunctionArn(region=region, account=account, name=name, qualifier=row.qualifier),
-        payload=bytes(row.payload),
-        request_id=row.request_id,
-        **(row.options or {}),
-    )
-    return QueuedEvent(request=request, enqueued_at=row.enqueued_at, attempts=row.attempts, refusals=row.refusals)

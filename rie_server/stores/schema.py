@@ -34,7 +34,8 @@ functions = Table(
     Column("document", JSON, nullable=False),
 )
 
-# ``queued``: free to be claimed from ``due_at`` on. ``claimed``: being run by ``lease_owner``.
+# ``queued``: free to be claimed from ``due_at`` on. ``claimed``: being run, or its records being sent, by
+# ``lease_owner`` until ``lease_expires_at``. An event with ``ended`` is not run again, whatever its state.
 QUEUED: Final = "queued"
 CLAIMED: Final = "claimed"
 
@@ -53,13 +54,20 @@ events = Table(
     Column("options", JSON(none_as_null=True)),
     Column("enqueued_at", Float, nullable=False),
     Column("state", String(16), nullable=False),
+    # Lanes are served in turn; see ``QueuedEvent.lane``.
+    Column("lane", String(320), nullable=False),
     Column("due_at", Float, nullable=False),
     # ``attempts`` counts runs that ended in a function error, ``refusals`` the throttles and service errors since the
     # last run; only the former use up MaximumRetryAttempts.
     Column("attempts", Integer, nullable=False),
     Column("refusals", Integer, nullable=False),
+    # What the last run answered: the payload, and the rest of it.
+    Column("response", LargeBinary),
+    Column("last_run", JSON(none_as_null=True)),
+    # How the event ended, and which of its records have been delivered; NULL while it is to be run.
+    Column("ended", JSON(none_as_null=True)),
     Column("lease_owner", String(128)),
+    # By the database's own clock, in seconds since the epoch.
     Column("lease_expires_at", Float),
-    Index("events_due", "state", "due_at", "sequence"),
-    Index("events_by_function", "function_key", "state", "due_at"),
+    Index("events_by_lane", "state", "lane", "due_at", "sequence"),
 )

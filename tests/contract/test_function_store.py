@@ -14,12 +14,16 @@ from tests.fakes.stores import MemoryFunctionStore
 KEY = "arn:aws:lambda:us-east-1:000000000000:function:orders"
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FunctionStore]:
     if request.param == "memory":
         yield MemoryFunctionStore()
         return
-    database = Database(sqlite_url(tmp_path))
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").new_database()
+    else:
+        url = sqlite_url(tmp_path)
+    database = Database(url)
     yield DatabaseFunctionStore(database)
     database.close()
 

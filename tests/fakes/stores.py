@@ -7,11 +7,15 @@ import io
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rie_server.errors import InvalidParameterValueException, RequestEntityTooLargeException, ServiceException
+from rie_server.errors import (
+    InvalidParameterValueException,
+    LeaseLostError,
+    RequestEntityTooLargeException,
+    ServiceException,
+)
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.async_event import QueuedEvent
 from rie_server.model.function_code import StoredCode
@@ -38,6 +42,7 @@ class _Row:
         self.event = event
         self.due_at = event.enqueued_at
         self.owner: str | None = None
+        self.lease_ends = 0.0
 
 
 class MemoryEventStore:
@@ -45,7 +50,8 @@ class MemoryEventStore:
 
     Attributes:
         failure: while set, no write is carried out, and each reports it.
-        claims: how often ``claim`` was called.
+        claims: how often ``lanes`` or ``claim`` was called.
+        lease_clock: what leases run by, in seconds; the test moves it.
     """
 
     def __init__(self) -> None:
@@ -53,6 +59,7 @@ class MemoryEventStore:
         self._rows: dict[str, _Row] = {}
         self.failure: Exception | None = None
         self.claims = 0
+        self.lease_clock = 0.0
 
     def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
         with self._lock:
@@ -63,44 +70,67 @@ class MemoryEventStore:
                 self._rows[event.request.request_id] = _Row(event)
         on_durable(error)
 
-    def claim(self, owner: str, limit: int, *, now: float) -> Sequence[QueuedEvent]:
+    def lanes(self) -> Mapping[str, float]:
         with self._lock:
             self.claims += 1
             if self.failure is not None:
                 raise self.failure
-            due = [row for row in self._rows.values() if row.owner is None and row.due_at <= now]
-            taken = sorted(due, key=lambda row: row.due_at)[:limit]
-            for row in taken:
-                row.owner = owner
-            return [row.event for row in taken]
+            lanes: dict[str, float] = {}
+            for row in self._rows.values():
+                if row.owner is None:
+                    lanes[row.event.lane] = min(row.due_at, lanes.get(row.event.lane, row.due_at))
+            return dict(sorted(lanes.items()))
 
-    def next_due_at(self) -> float | None:
+    def claim(
+        self, owner: str, allotted: Mapping[str, int], *, now: float, lease_seconds: float
+    ) -> Sequence[QueuedEvent]:
         with self._lock:
-            return min((row.due_at for row in self._rows.values() if row.owner is None), default=None)
+            self.claims += 1
+            if self.failure is not None:
+                raise self.failure
+            claimed: list[QueuedEvent] = []
+            for lane, most in allotted.items():
+                due = [
+                    row
+                    for row in self._rows.values()
+                    if row.owner is None and row.due_at <= now and row.event.lane == lane
+                ]
+                for row in sorted(due, key=lambda row: row.due_at)[:most]:
+                    row.owner = owner
+                    row.lease_ends = self.lease_clock + lease_seconds
+                    claimed.append(row.event)
+            return claimed
 
-    def postpone(self, request_id: str, due_at: float, on_durable: Callable[[Exception | None], None]) -> None:
+    def save(
+        self, event: QueuedEvent, owner: str, due_at: float | None, on_durable: Callable[[Exception | None], None]
+    ) -> None:
+        with self._lock:
+            error, row = self.failure, self._rows.get(event.request.request_id)
+            if error is None and (row is None or row.owner != owner):
+                error = LeaseLostError()
+            if error is None and row is not None:
+                row.event = event
+                if due_at is not None:
+                    row.owner, row.due_at = None, due_at
+        on_durable(error)
+
+    def remove(self, request_id: str, owner: str, on_durable: Callable[[Exception | None], None]) -> None:
         with self._lock:
             error, row = self.failure, self._rows.get(request_id)
-            if error is None and row is not None:
-                row.owner = None
-                row.due_at = due_at
-                row.event = replace(row.event, refusals=row.event.refusals + 1)
+            if error is None and row is not None and row.owner == owner:
+                del self._rows[request_id]
         on_durable(error)
 
-    def remove(self, request_id: str, on_durable: Callable[[Exception | None], None]) -> None:
+    def renew(self, owner: str, lease_seconds: float) -> None:
         with self._lock:
-            error = self.failure
-            if error is None:
-                self._rows.pop(request_id, None)
-        on_durable(error)
+            for row in self._rows.values():
+                if row.owner == owner:
+                    row.lease_ends = self.lease_clock + lease_seconds
 
-    def claim_owners(self) -> Sequence[str]:
+    def release(self, is_gone: Callable[[str], bool]) -> int:
         with self._lock:
-            return list({row.owner for row in self._rows.values() if row.owner is not None})
-
-    def release(self, owners: Sequence[str]) -> int:
-        with self._lock:
-            released = [row for row in self._rows.values() if row.owner in owners]
+            claimed = [(row, row.owner) for row in self._rows.values() if row.owner is not None]
+            released = [row for row, owner in claimed if is_gone(owner) or row.lease_ends < self.lease_clock]
             for row in released:
                 row.owner = None
             return len(released)

@@ -13,19 +13,28 @@ import time
 import zipfile
 from pathlib import Path
 
-from rie_server.clock import SystemClock
+from rie_server.clock.system import SystemClock
+from rie_server.events.attempts import Attempts
+from rie_server.events.courier import Courier
+from rie_server.events.unobserved import Unobserved
 from rie_server.events.worker import EventWorker
+from rie_server.model.arn import FunctionArn
+from rie_server.model.destination_record import deliveries
+from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.owner import current_owner, is_alive
+from rie_server.ports import Invoker
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.events import DatabaseEventStore
+from tests.fakes.destinations import MemoryDestinations
 
 ADDING = """
     import sys, threading, uuid
     from rie_server.model.arn import FunctionArn
     from rie_server.model.invocation import InvokeRequest
-        from rie_server.stores.database import Database
+    from rie_server.model.async_event import QueuedEvent
+    from rie_server.stores.database import Database
     from rie_server.stores.events import DatabaseEventStore
     from rie_server.owner import current_owner
 
@@ -49,7 +58,7 @@ ADDING = """
     for _ in range(16):
         threading.Thread(target=add).start()
     while True:
-        store.claim(current_owner(), 3, now=2.0)
+        store.claim(current_owner(), {str(function): 3}, now=2.0, lease_seconds=60.0)
 """
 
 UNPACKING = """
@@ -91,16 +100,15 @@ def test_every_acknowledged_event_is_there_after_sigkill_and_is_run_by_the_next_
     store = DatabaseEventStore(database)
     stored = {event.request.request_id for event in store}
     assert acknowledged <= stored
-    claimed_by = store.claim_owners()
+    claimed_by: list[str] = []
+    store.release(lambda owner: claimed_by.append(owner) is not None)
     assert claimed_by, "the dead had claimed some"
     assert not any(is_alive(owner) for owner in claimed_by)
 
     run: list[str] = []
     clock = SystemClock()
     clock.start()
-    worker = EventWorker(
-        store=store, invoker=Recorder(run), clock=clock, owner=current_owner(), is_alive=is_alive, concurrency=64
-    )
+    worker = new_worker(store, Recorder(run), clock)
     began = time.monotonic()
     worker.start()
     while next(iter(store), None) is not None:
@@ -112,6 +120,37 @@ def test_every_acknowledged_event_is_there_after_sigkill_and_is_run_by_the_next_
     database.close()
     print(f"\n{len(run)} events drained at {len(run) / seconds:,.0f}/s")
     assert sorted(run) == sorted(stored)
+
+
+def new_worker(store: DatabaseEventStore, invoker: Invoker, clock: SystemClock) -> EventWorker:
+    journal, owner = Unobserved(), current_owner()
+    courier = Courier(destinations=MemoryDestinations(), rule=deliveries, journal=journal, clock=clock)
+    attempts = Attempts(
+        store=store,
+        invoker=invoker,
+        configs=Defaults(),
+        courier=courier,
+        journal=journal,
+        clock=clock,
+        real=clock,
+        owner=owner,
+        retry_base_seconds=60.0,
+    )
+    return EventWorker(
+        store=store,
+        attempts=attempts,
+        courier=courier,
+        journal=journal,
+        clock=clock,
+        real=clock,
+        owner=owner,
+        is_gone=lambda other: not is_alive(other),
+    )
+
+
+class Defaults:
+    def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
+        return EventInvokeConfig()
 
 
 class Recorder:

@@ -3,112 +3,22 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from rie_server.errors import ResourceNotFoundException, ServiceException, TooManyRequestsException
-from rie_server.events.worker import TAKE_OVER_SECONDS, EventWorker
-from rie_server.model.arn import FunctionArn
+from rie_server.errors import ResourceNotFoundException, ServiceException
+from rie_server.events.worker import HOUSE_SECONDS
 from rie_server.model.async_event import QueuedEvent
 from rie_server.model.invocation import InvokeRequest, InvokeResult
-from tests.fakes.clock import FakeClock
-from tests.fakes.stores import MemoryEventStore
-
-FUNCTION = FunctionArn(region="us-east-1", account="000000000000", name="orders", qualifier="live")
-RESULT = InvokeResult(payload=b"null", function_error=None, executed_version="$LATEST")
-THROTTLED = TooManyRequestsException("ReservedFunctionConcurrentInvocationLimitExceeded")
-
-
-class ScriptedInvoker:
-    """Answers by function name: at once, with a refusal, or when the test says so."""
-
-    def __init__(self) -> None:
-        self.requests: list[InvokeRequest] = []
-        self.waiting: dict[str, Callable[[InvokeResult], None]] = {}
-        self.refuse: dict[str, Exception] = {}
-        self.results: dict[str, InvokeResult] = {}
-        self.hold = False
-
-    def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
-        self.requests.append(request)
-        if request.function.name in self.refuse:
-            raise self.refuse[request.function.name]
-        if self.hold:
-            self.waiting[request.request_id] = on_result
-        else:
-            on_result(self.results.get(request.function.name, RESULT))
-
-    def finish(self, request_id: str) -> None:
-        self.waiting.pop(request_id)(RESULT)
-
-    @property
-    def ids(self) -> list[str]:
-        return [request.request_id for request in self.requests]
-
-
-class Stage:
-    """A worker and everything around it."""
-
-    def __init__(self) -> None:
-        self.store = MemoryEventStore()
-        self.invoker = ScriptedInvoker()
-        self.clock = FakeClock()
-        self.alive = {"other": True}
-        self.worker = self.new_worker()
-
-    def new_worker(self, concurrency: int = 64) -> EventWorker:
-        self.worker = EventWorker(
-            store=self.store,
-            invoker=self.invoker,
-            clock=self.clock,
-            owner="me",
-            is_alive=lambda owner: self.alive.get(owner, False),
-            concurrency=concurrency,
-        )
-        return self.worker
-
-    def submit(self, request_id: str, *, name: str = "orders") -> Exception | None:
-        told: list[Exception | None] = []
-        request = InvokeRequest(
-            function=FunctionArn(region="us-east-1", account="000000000000", name=name),
-            payload=b"{}",
-            request_id=request_id,
-        )
-        self.worker.submit(request, told.append)
-        assert len(told) == 1
-        return told[0]
-
-    def queued(self) -> list[str]:
-        return [event.request.request_id for event in self.store]
-
-    def advance_until(self, condition: Callable[[], bool], *, step_seconds: float) -> float:
-        """Moves time until ``condition`` holds; returns how far."""
-        moved_seconds = 0.0
-        while not condition():
-            assert moved_seconds < 100_000
-            self.clock.advance(step_seconds)
-            moved_seconds += step_seconds
-            settle(condition)
-        return moved_seconds
-
-
-def settle(condition: Callable[[], bool], seconds: float = 0.1) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return condition()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    assert settle(condition, 5.0)
+from tests.unit.events.stage import FUNCTION, THROTTLED, Stage, eventually
 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     stage = Stage()
     yield stage
-    stage.worker.close()
+    stage.close()
 
 
 def test_an_event_is_run_once_with_its_own_request_and_then_leaves_the_queue(stage: Stage) -> None:
@@ -118,15 +28,6 @@ def test_an_event_is_run_once_with_its_own_request_and_then_leaves_the_queue(sta
 
     eventually(lambda: stage.queued() == [])
     assert stage.invoker.requests == [request]
-
-
-def test_an_event_whose_function_fails_is_run_once_too(stage: Stage) -> None:
-    stage.invoker.results["orders"] = InvokeResult(payload=b"{}", function_error="Unhandled", executed_version="1")
-    stage.worker.start()
-    stage.submit("a")
-
-    eventually(lambda: stage.queued() == [])
-    assert stage.invoker.ids == ["a"]
 
 
 def test_the_caller_is_told_after_the_event_is_stored_and_of_what_went_wrong(stage: Stage) -> None:
@@ -162,9 +63,10 @@ def test_an_event_stays_in_the_queue_while_its_function_runs(stage: Stage) -> No
 
 def test_claims_of_a_dead_server_are_run_and_those_of_a_living_one_are_left(stage: Stage) -> None:
     stage.submit("a")
-    stage.store.claim("dead", 1, now=stage.clock.now())
+    stage.claim_for("dead")
+    stage.gone.add("dead")
     stage.submit("b")
-    stage.store.claim("other", 1, now=stage.clock.now())
+    stage.claim_for("other")
 
     stage.worker.start()
 
@@ -174,20 +76,20 @@ def test_claims_of_a_dead_server_are_run_and_those_of_a_living_one_are_left(stag
 
 def test_a_server_that_dies_later_is_taken_over_from(stage: Stage) -> None:
     stage.submit("a")
-    stage.store.claim("other", 1, now=stage.clock.now())
+    stage.claim_for("other")
     stage.worker.start()
     stage.submit("own")
     eventually(lambda: stage.queued() == ["a"])
 
-    stage.alive["other"] = False
+    stage.gone.add("other")
     moved_seconds = stage.advance_until(lambda: stage.queued() == [], step_seconds=1.0)
 
-    assert moved_seconds <= TAKE_OVER_SECONDS
+    assert moved_seconds <= HOUSE_SECONDS
     assert stage.invoker.ids == ["own", "a"]
 
 
 def test_no_more_events_are_in_flight_than_allowed_and_a_free_slot_is_used_at_once(stage: Stage) -> None:
-    stage.new_worker(concurrency=2)
+    stage.new_worker(slots=4)
     stage.invoker.hold = True
     for name in "abcde":
         stage.submit(name)
@@ -215,11 +117,11 @@ def test_a_throttled_event_waits_twice_as_long_each_time_and_is_not_lost(stage: 
     stage.worker.start()
     stage.submit("a")
     eventually(lambda: [event.refusals for event in stage.store] == [1])
-    due = [stage.store.next_due_at()]
+    due = [next(iter(stage.store.lanes().values()))]
     for attempts in range(2, 5):
         stage.advance_until(lambda attempts=attempts: len(stage.invoker.ids) == attempts, step_seconds=0.5)
         eventually(lambda attempts=attempts: [event.refusals for event in stage.store] == [attempts])
-        due.append(stage.store.next_due_at())
+        due.append(next(iter(stage.store.lanes().values())))
 
     starts = [0, 1, 3, 7]
     epoch = stage.clock.now() - stage.clock.monotonic()
@@ -234,7 +136,7 @@ def test_a_throttled_event_waits_twice_as_long_each_time_and_is_not_lost(stage: 
 
 
 def test_events_of_a_throttled_function_do_not_hold_up_another_function(stage: Stage) -> None:
-    stage.new_worker(concurrency=2)
+    stage.new_worker(slots=2)
     stage.invoker.refuse["busy"] = THROTTLED
     for number in range(20):
         stage.submit(f"busy-{number}", name="busy")
@@ -276,7 +178,7 @@ def test_events_of_a_deleted_function_are_removed_with_a_word(stage: Stage, capl
         eventually(lambda: stage.queued() == [])
 
     assert "Event a for" in caplog.text
-    assert "is dropped: Function not found: orders" in caplog.text
+    assert "is dropped: RetriesExhausted: Function not found: orders" in caplog.text
 
 
 def test_a_fault_in_the_invoker_costs_a_delay_and_not_the_event(stage: Stage) -> None:
@@ -297,7 +199,7 @@ def test_a_store_that_fails_for_a_while_loses_nothing_and_runs_nothing_twice(sta
     stage.store.failure = ServiceException("disk full")
     stage.invoker.finish("a")
     assert stage.queued() == ["a"]
-    stage.clock.advance(30)
+    stage.real.advance(30)
     time.sleep(0.05)
 
     stage.store.failure = None
@@ -345,8 +247,10 @@ def test_draining_waits_for_what_runs_and_takes_nothing_more(stage: Stage) -> No
 def test_draining_waits_for_events_that_are_just_being_claimed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     claim, reached, go = stage.store.claim, threading.Event(), threading.Event()
 
-    def slow_claim(owner: str, limit: int, *, now: float) -> Sequence[QueuedEvent]:
-        claimed = claim(owner, limit, now=now)
+    def slow_claim(
+        owner: str, allotted: Mapping[str, int], *, now: float, lease_seconds: float
+    ) -> Sequence[QueuedEvent]:
+        claimed = claim(owner, allotted, now=now, lease_seconds=lease_seconds)
         reached.set()
         assert go.wait(10)
         return claimed

@@ -29,11 +29,14 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON),
         sa.Column("enqueued_at", sa.Float, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("lane", sa.String(320), nullable=False),
         sa.Column("due_at", sa.Float, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("refusals", sa.Integer, nullable=False),
+        sa.Column("response", sa.LargeBinary),
+        sa.Column("last_run", sa.JSON),
+        sa.Column("ended", sa.JSON),
         sa.Column("lease_owner", sa.String(128)),
         sa.Column("lease_expires_at", sa.Float),
     )
-    op.create_index("events_due", "events", ["state", "due_at", "sequence"])
-    op.create_index("events_by_function", "events", ["function_key", "state", "due_at"])
+    op.create_index("events_by_lane", "events", ["state", "lane", "due_at", "sequence"])
