@@ -27,7 +27,7 @@ $(READY): pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(TEST_READY): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docker,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docker,postgresql,test]'
 	@touch $(READY) $@
 
 install: $(TEST_READY) ## Make .venv and install what pyproject.toml asks for, if that changed
