@@ -15,6 +15,7 @@ from rie_server.model.delivery import Delivery, DeliveryKind
 from rie_server.model.destination_arn import DestinationKind, destination_kind
 from rie_server.model.event_invoke import EndingCondition, EventEnding, EventInvokeConfig
 from rie_server.model.json_payload import check_json
+from rie_server.model.recursion import hop
 
 ERROR_MESSAGE_BYTES = 1024
 # SNS takes no larger message; AWS then sends the record of a failure without its payloads.
@@ -52,10 +53,15 @@ def _delivery(event: QueuedEvent, ending: EventEnding, kind: DeliveryKind, targe
         request_id=request.request_id,
         function=_qualified(request.function),
         body=request.payload if is_dead_letter else _record_for(event, ending, kind, target_arn, now=now),
-        trace_header=request.trace_header,
+        trace_header=_passed_on(request.trace_header, request.function),
         at=now,
         attributes=dead_letter_attributes(request.request_id, ending) if is_dead_letter else {},
     )
+
+
+def _passed_on(trace_header: str, function: FunctionArn) -> str:
+    """The header as the function itself would pass it on: functions that are each other's destinations are a loop."""
+    return hop(trace_header, function.unqualified).trace_header if trace_header else ""
 
 
 def _record_for(event: QueuedEvent, ending: EventEnding, kind: DeliveryKind, target_arn: str, *, now: float) -> bytes:

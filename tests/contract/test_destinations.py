@@ -307,7 +307,7 @@ def test_a_queue_gets_the_record_and_the_trace_header(queue: Setting) -> None:
 
     message = only_message(queue)
     assert message["Body"] == delivery.body.decode()
-    assert message["Attributes"]["AWSTraceHeader"] == TRACE
+    assert message["Attributes"]["AWSTraceHeader"] == delivery.trace_header
     assert "MessageAttributes" not in message
 
 
@@ -317,7 +317,7 @@ def test_a_queue_gets_a_dead_letter_with_its_attributes(queue: Setting) -> None:
 
     message = only_message(queue)
     assert message["Body"].encode() == PAYLOAD
-    assert message["Attributes"]["AWSTraceHeader"] == TRACE
+    assert message["Attributes"]["AWSTraceHeader"] == delivery.trace_header
     assert message["MessageAttributes"] == {
         "RequestID": {"DataType": "String", "StringValue": delivery.request_id},
         "ErrorCode": {"DataType": "Number", "StringValue": "200"},
@@ -414,7 +414,7 @@ def test_a_function_is_invoked_with_the_record_and_its_lineage(function: Setting
     (request,) = function.functions.submitted
     assert str(request.function) == function.arn
     assert request.payload == delivery.body
-    assert request.trace_header == TRACE
+    assert request.trace_header == delivery.trace_header
     assert re.fullmatch(UUID, request.request_id)
     assert request.request_id != delivery.request_id
 

@@ -1,6 +1,7 @@
 """What destinations and dead-letter queues are told."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rie_server.model.delivery import Delivery, DeliveryKind
 from rie_server.model.destination_record import deliveries
 from rie_server.model.event_invoke import EndingCondition, EventEnding, EventInvokeConfig
 from rie_server.model.invocation import InvokeRequest
+from rie_server.model.recursion import hop
 
 ORDERS = FunctionArn(region="us-east-1", account="111111111111", name="orders")
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:ended"
@@ -120,11 +122,20 @@ def test_without_targets_nothing_is_sent(ending: EventEnding) -> None:
     assert deliveries(event(), ending, EventInvokeConfig(on_success="", on_failure=""), now=NEW_YEAR) == ()
 
 
+def test_functions_that_are_each_others_destinations_become_a_loop() -> None:
+    carried = "Root=1-2-3"
+    for _ in range(16):
+        sent_on = replace(event(), request=replace(event().request, trace_header=carried))
+        (delivery,) = deliveries(sent_on, SUCCESS, EventInvokeConfig(on_success=QUEUE), now=NEW_YEAR)
+        carried = delivery.trace_header
+    assert hop(carried, ORDERS).is_loop
+
+
 def test_a_delivery_says_whose_event_it_was_and_when_it_ended() -> None:
     for delivery in sent(EXHAUSTED).values():
         assert delivery.request_id == REQUEST_ID
         assert str(delivery.function) == f"{ORDERS}:$LATEST"
-        assert delivery.trace_header == "Root=1-2-3;Lineage=1:a:2"
+        assert delivery.trace_header == hop("Root=1-2-3;Lineage=1:a:2", ORDERS).trace_header
         assert delivery.at == NEW_YEAR
 
 
