@@ -10,9 +10,9 @@ import fcntl
 import logging
 import os
 import signal
+import sys
 import termios
 import threading
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from subprocess import Popen
@@ -28,6 +28,7 @@ from rie_server.ports import Clock, EnvironmentObserver, Timer
 
 log = logging.getLogger(__name__)
 
+_NOTHING_WAITS = bytes(4)  # the kernel's int
 _READ_BYTES = 65536
 _LAST_OUTPUT_BYTES = 1024 * 1024
 
@@ -85,7 +86,9 @@ class ProcessEnvironment:
     def flush_output(self) -> None:
         with self._reading:
             if self._output is not None:
-                self._deliver(self._waiting_bytes(self._output))
+                waiting = fcntl.ioctl(self._output, termios.FIONREAD, _NOTHING_WAITS)
+                if waiting != _NOTHING_WAITS:
+                    self._deliver(int.from_bytes(waiting, sys.byteorder))
             for line in self._lines.flush():
                 self._observer.on_output(line)
 
@@ -151,11 +154,6 @@ class ProcessEnvironment:
             for line in self._lines.feed(data):
                 self._observer.on_output(line)
         return True
-
-    def _waiting_bytes(self, output: int) -> int:
-        count = array("i", [0])
-        fcntl.ioctl(output, termios.FIONREAD, count)
-        return count[0]
 
     def _close_output(self) -> None:
         if self._output is not None:

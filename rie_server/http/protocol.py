@@ -32,6 +32,7 @@ class HttpProtocol(asyncio.Protocol):
     __slots__ = (
         "_busy",
         "_continue_due",
+        "_death_poll",
         "_eof",
         "_http10",
         "_keep_alive",
@@ -55,6 +56,7 @@ class HttpProtocol(asyncio.Protocol):
         self._listener = listener
         self._reader = RequestReader(self, listener.bodies)
         self._transport: asyncio.Transport | None = None
+        self._death_poll: select.poll | None = None
         self._queue: deque[tuple[Request | Reply, bool, bool]] = deque()
         self._queued_bytes = self._unsent_bytes = 0
         self._busy = self._pumping = self._eof = self._lingering = False
@@ -66,13 +68,16 @@ class HttpProtocol(asyncio.Protocol):
 
     def is_alive(self) -> bool:
         """Asks the kernel: a close that nobody has read yet counts. On the Runtime API a client that has shut down its
-        writing side is gone, since no runtime does that and waits; elsewhere it may still read its reply.
+        writing side is gone, since no runtime does that and waits; elsewhere it may still read its reply. Two threads
+        may not ask about one connection at the same time.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        poll = select.poll()  # not kept: two threads may not share one
-        poll.register(transport.get_extra_info("socket").fileno(), self._listener.death_events)
+        poll = self._death_poll
+        if poll is None:
+            poll = self._death_poll = select.poll()
+            poll.register(transport.get_extra_info("socket").fileno(), self._listener.death_events)
         return not poll.poll(0)
 
     # --- asyncio calls these ---

@@ -18,7 +18,8 @@ def _reject_constant(name: str) -> None:
 
 
 # Numbers become floats: the value is thrown away, and an integer of any length is legal JSON.
-_decode = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float).decode
+_decoder = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float)
+_SPACE = " \t\r\n"
 
 
 def check_json(payload: bytes) -> None:
@@ -31,7 +32,9 @@ def check_json(payload: bytes) -> None:
     except UnicodeDecodeError as error:
         raise _refusal(f"Invalid UTF-8 start byte 0x{payload[error.start]:x}", line=1, column=error.start + 1) from None
     try:
-        _decode(text)
+        if _is_one_value(text):
+            return
+        _decoder.decode(text)
     except json.JSONDecodeError as error:
         where = error.pos if error.doc == text else text.find(error.doc)
         line = text.count("\n", 0, where) + 1
@@ -40,6 +43,16 @@ def check_json(payload: bytes) -> None:
     except RecursionError:
         depth = "Document nesting depth (1001) exceeds the maximum allowed (1000)"
         raise _refusal(depth, line=1, column=1001) from None
+
+
+def _is_one_value(text: str) -> bool:
+    """The usual case, without the search for what is wrong."""
+    value = text.strip(_SPACE)
+    try:
+        end: int = _decoder.scan_once(value, 0)[1]  # type: ignore[attr-defined]  # typeshed does not know it
+        return end == len(value)
+    except StopIteration:
+        return False
 
 
 def _words(text: str, where: int) -> str:

@@ -80,9 +80,11 @@ class LogWriter:
             function, Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} "), self.add
         )
 
-    def add(self, origin: Origin, line: str) -> None:
+    def add(self, origin: Origin, *lines: str) -> None:
+        at = self._clock.now()
         with self._lock:
-            self._lines.append((origin, self._clock.now(), line))
+            for line in lines:
+                self._lines.append((origin, at, line))
             if self._woken:
                 return
             self._woken = True
@@ -131,7 +133,7 @@ class LogWriter:
 class EnvironmentLogStream:
     """One environment's lines. Keeps the end of the running invocation's log when its caller wants it."""
 
-    def __init__(self, function: FunctionVersion, origin: Origin, add: Callable[[Origin, str], None]) -> None:
+    def __init__(self, function: FunctionVersion, origin: Origin, add: Callable[..., None]) -> None:
         self._function = function
         self._origin = origin
         self._add = add
@@ -155,23 +157,24 @@ class EnvironmentLogStream:
         self._write(line.decode("utf-8", "replace"))
 
     def finished(self, report: InvocationReport) -> bytes:
-        self._write(platform_lines.end(report.request_id))
-        self._write(platform_lines.report(report, self._function.memory_size_mb))
+        self._write(platform_lines.end(report.request_id), platform_lines.report(report, self._function.memory_size_mb))
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)[-LOG_TAIL_BYTES:]
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _write(self, line: str) -> None:
-        self._add(self._origin, line)
+    def _write(self, *lines: str) -> None:
+        self._add(self._origin, *lines)
         tail = self._tail
-        if tail is not None:
+        if tail is None:
+            return
+        for line in lines:
             data = f"{line}\n".encode()
             tail.append(data)
             self._tail_bytes += len(data)
-            while self._tail_bytes - len(tail[0]) >= LOG_TAIL_BYTES:
-                self._tail_bytes -= len(tail.popleft())
+        while self._tail_bytes - len(tail[0]) >= LOG_TAIL_BYTES:
+            self._tail_bytes -= len(tail.popleft())
 
 
 def _timestamp(seconds: float) -> str:

@@ -9,7 +9,6 @@ import binascii
 import json
 from collections.abc import Callable
 from functools import partial
-from uuid import uuid4
 
 from rie_server.api.exchange import JSON, Deferred, HotRoute, Reply, Request
 from rie_server.api.lambda_api.event_entry import queue_event
@@ -19,6 +18,7 @@ from rie_server.config import Settings
 from rie_server.errors import InvalidRequestContentException, LambdaError
 from rie_server.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES
 from rie_server.model.invocation import InvocationType, InvokeRequest, InvokeResult
+from rie_server.model.request_id import new_request_id
 from rie_server.ports import Clock, EventQueue, FunctionCatalog, Invoker
 
 PREFIX = "/2015-03-31/functions/"
@@ -53,7 +53,7 @@ class InvokeOperation:
         self.route = HotRoute(listener="lambda", method="POST", prefix=PREFIX, suffix=SUFFIX, operation=self)
 
     def __call__(self, request: Request) -> Reply | Deferred:
-        request_id = str(uuid4())
+        request_id = new_request_id()
         try:
             return self._answer(request, request_id)
         except LambdaError as error:

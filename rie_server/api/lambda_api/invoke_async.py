@@ -4,7 +4,6 @@ Never blocks. Thread-safe. Not hot: it is reached through the Lambda API's own d
 """
 
 from collections.abc import Callable
-from uuid import uuid4
 
 from rie_server.api.exchange import JSON, Deferred, HotRoute, Reply, Request
 from rie_server.api.lambda_api.event_entry import queue_event
@@ -14,6 +13,7 @@ from rie_server.config import Settings
 from rie_server.errors import LambdaError
 from rie_server.limits import INVOKE_ASYNC_PAYLOAD_BYTES
 from rie_server.model.invocation import InvocationType
+from rie_server.model.request_id import new_request_id
 from rie_server.ports import Clock, EventQueue, FunctionCatalog
 
 PREFIX = "/2014-11-13/functions/"
@@ -43,7 +43,7 @@ class InvokeAsyncOperation:
         self.route = HotRoute(listener="lambda", method="POST", prefix=PREFIX, suffix=SUFFIX, operation=self)
 
     def __call__(self, request: Request) -> Reply | Deferred:
-        request_id = str(uuid4())
+        request_id = new_request_id()
         try:
             return self._answer(request, request_id)
         except LambdaError as error:

@@ -6,10 +6,9 @@ has brought in is safe to call where nothing may wait.
 """
 
 import logging
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from rie_server.api.exchange import JSON, Deferred, HotOperation, HotRoute, Reply, Request
+from rie_server.api.exchange import Deferred, HotOperation, HotRoute, Reply, Request
 from rie_server.api.lambda_api import (
     account,
     code_download,
@@ -20,7 +19,7 @@ from rie_server.api.lambda_api import (
     tags,
 )
 from rie_server.api.lambda_api.reading import read_input
-from rie_server.api.lambda_api.rendering import error_reply, json_bytes, request_scope
+from rie_server.api.lambda_api.rendering import error_reply, request_scope
 from rie_server.api.lambda_api.routes import Routes, sibling_service
 from rie_server.api.lambda_api.scope import Operation, Scope
 from rie_server.api.lambda_api.serialization import write_output
@@ -35,11 +34,13 @@ from rie_server.errors import (
     UnknownOperationException,
 )
 from rie_server.limits import CREATE_REQUEST_BYTES
+from rie_server.model.request_id import new_request_id
 from rie_server.registry.functions import FunctionRegistry
 
 _log = logging.getLogger(__name__)
 
-HEALTH_PATH = "/_rie/health"
+# The server's own paths, elsewhere; None where it has nothing at a path.
+OwnPaths = Callable[[Request], Reply | Deferred | None]
 
 _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
@@ -54,10 +55,15 @@ _WITH_CODE = frozenset({"CreateFunction", "UpdateFunctionCode"})
 
 
 class LambdaApi:
-    """Every path of the Lambda API's listener."""
+    """Every path of the Lambda API's listener.
 
-    def __init__(self, *, registry: FunctionRegistry, settings: Settings) -> None:
+    Args:
+        own_paths: asked for what AWS's service model does not know.
+    """
+
+    def __init__(self, *, registry: FunctionRegistry, settings: Settings, own_paths: OwnPaths = lambda _: None) -> None:
         self._registry = registry
+        self._own_paths = own_paths
         self._settings = settings
         self._model = load_service_model()
         self._routes = Routes(self._model.operations.values())
@@ -83,7 +89,7 @@ class LambdaApi:
         check_input(self._model, operation, read_input(self._model, operation, parameters, request))
 
     def __call__(self, request: Request) -> Reply | Deferred:
-        request_id = str(uuid.uuid4())
+        request_id = new_request_id()
         try:
             return self._answer(request, request_id)
         except LambdaError as error:
@@ -112,12 +118,13 @@ class LambdaApi:
         output = carry_out(self._scope(request, request_id), members)
         return write_output(self._model, operation, output, request_id)
 
-    def _answer_own_paths(self, request: Request, request_id: str) -> Reply:
-        if request.method == "GET" and request.path == HEALTH_PATH:
-            return Reply(200, (("Content-Type", JSON),), json_bytes({"status": "ok"}))
+    def _answer_own_paths(self, request: Request, request_id: str) -> Reply | Deferred:
         if request.method == "GET" and request.path.startswith(code_download.PREFIX):
             return code_download.download(self._registry, request.path, request_id)
-        raise _unknown(request)
+        reply = self._own_paths(request)
+        if reply is None:
+            raise _unknown(request)
+        return reply
 
     def _scope(self, request: Request, request_id: str) -> Scope:
         region, account_id = request_scope(request, self._settings)
