@@ -12,7 +12,7 @@ from rie_server.model.arn import FunctionArn
 from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import Delivery
 from rie_server.model.event_invoke import EventEnding
-from rie_server.model.event_progress import DeliveryOutcome, EventProgress
+from rie_server.model.event_progress import DeliveryOutcome, EventFilter, EventProgress
 
 
 class InvocationObserver(Protocol):
@@ -27,12 +27,21 @@ class InvocationObserver(Protocol):
         """429: it was not run."""
 
 
+class Unobserved:
+    """The observer where nobody wants to know."""
+
+    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None: ...
+
+    def invocation_throttled(self, function: FunctionArn) -> None: ...
+
+
 class ConcurrencyCounts(Protocol):
     """How much runs now."""
 
-    def running(self) -> Mapping[FunctionArn, int]:
+    def running_by_function(self) -> Mapping[FunctionArn, int]:
         """Invocations that were admitted and have no result yet, by unqualified function."""
 
+    @property
     def unreserved_running(self) -> int:
         """Those of functions without reserved concurrency."""
 
@@ -78,11 +87,5 @@ class Settling(Protocol):
 class EventSurvey(Protocol):
     """The queue as a person sees it; separate from ``EventStore`` because it reads no payloads."""
 
-    def live_events(
-        self, *, function: str | None = None, request_id: str | None = None, limit: int
-    ) -> Sequence[EventProgress]:
-        """Events that have not ended, as far as they are durable, oldest first.
-
-        Args:
-            function: name of a function, in whatever region, with whatever qualifier.
-        """
+    def live_events(self, wanted: EventFilter, *, limit: int) -> Sequence[EventProgress]:
+        """Events that have not ended, as far as they are durable, oldest first. Blocks."""

@@ -13,6 +13,9 @@ from rie_server.api.exchange import HotRoute
 from rie_server.api.lambda_api.invoke import InvokeOperation
 from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
 from rie_server.api.lambda_api.router import LambdaApi
+from rie_server.api.rie_api.clock import ClockOperations
+from rie_server.api.rie_api.events import EventOperations
+from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
@@ -23,7 +26,6 @@ from rie_server.destinations.dispatch import DestinationDispatcher
 from rie_server.events.attempts import Attempts
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.events.courier import Courier
-from rie_server.events.unobserved import Unobserved
 from rie_server.events.worker import HOUSE_SECONDS, SHARED_HOUSE_SECONDS, EventWorker
 from rie_server.executors.choose import choose_executor
 from rie_server.invoke.fleet import Fleet
@@ -38,11 +40,15 @@ from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
+from rie_server.stores.event_survey import DatabaseEventSurvey
 from rie_server.stores.events import DatabaseEventStore
 from rie_server.stores.functions import DatabaseFunctionStore
 from rie_server.stores.s3 import BotoObjectStorage
 from rie_server.stores.server_id import server_id
+from rie_server.telemetry.event_log import EventLog
+from rie_server.telemetry.journals import EventJournals
 from rie_server.telemetry.logs import LogWriter
+from rie_server.telemetry.metrics import Metrics
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
@@ -86,6 +92,8 @@ class RieServer:
     def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
         settings, clock = self.settings, self._clock
         self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
+        self._metrics = Metrics(clock=self._time.clock)
+        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
         self._fleet = Fleet(
             clock=clock,
             logs=self._logs,
@@ -99,6 +107,7 @@ class RieServer:
             clock=clock,
             neighbours=settings.function_variables,
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
+            observer=self._metrics,
         )
         self._registry = FunctionRegistry(
             store=DatabaseFunctionStore(self._database),
@@ -111,7 +120,11 @@ class RieServer:
         )
         self._registry.on_change(self._fleet.retire)
         self._front_controller = FrontController(
-            catalog=self._registry, fleet=self._fleet, clock=clock, concurrency_limit=concurrency_limit
+            catalog=self._registry,
+            fleet=self._fleet,
+            clock=clock,
+            concurrency_limit=concurrency_limit,
+            observer=self._metrics,
         )
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
@@ -121,7 +134,7 @@ class RieServer:
     def _make_event_worker(self) -> EventWorker:
         store, journal, owner = (
             DatabaseEventStore(self._database),
-            Unobserved(),
+            EventJournals(self._metrics, self._event_log),
             claim_owner(self._server_id, self._owner),
         )
         clock, real = self._time.clock, self._clock
@@ -157,7 +170,12 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
-        self.lambda_api = LambdaApi(registry=self._registry, settings=self.settings)
+        own_paths = RieApi(
+            clock=ClockOperations(self._time),
+            events=EventOperations(events=self._event_log, real=self._clock),
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
+        )
+        self.lambda_api = LambdaApi(registry=self._registry, settings=self.settings, own_paths=own_paths)
         invoke = InvokeOperation(
             invoker=self._front_controller,
             catalog=self._registry,

@@ -5,13 +5,14 @@ This is the ``Invoker`` that everybody else holds. Thread-safe; returns at once.
 
 from collections.abc import Callable
 
-from rie_server.errors import RecursiveInvocationException
+from rie_server.errors import RecursiveInvocationException, TooManyRequestsException
 from rie_server.invoke.concurrency import Concurrency
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.fleet import Fleet
 from rie_server.model.arn import FunctionArn
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.recursion import first_hop, has_lineage, hop
+from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, FunctionCatalog
 
 
@@ -24,11 +25,20 @@ class FrontController:
         concurrency: to be told of reservations, and asked for what runs.
     """
 
-    def __init__(self, *, catalog: FunctionCatalog, fleet: Fleet, clock: Clock, concurrency_limit: int) -> None:
+    def __init__(
+        self,
+        *,
+        catalog: FunctionCatalog,
+        fleet: Fleet,
+        clock: Clock,
+        concurrency_limit: int,
+        observer: InvocationObserver | None = None,
+    ) -> None:
         self.concurrency = Concurrency(concurrency_limit)
         self._catalog = catalog
         self._fleet = fleet
         self._clock = clock
+        self._observer = observer or Unobserved()
 
     @property
     def running(self) -> int:
@@ -39,10 +49,16 @@ class FrontController:
         function = self._catalog.resolve(request.function)
         trace_header = self._next_hop(request.trace_header, function.arn)
         concurrency = self.concurrency
-        running = concurrency.enter(function.arn)
+        try:
+            running = concurrency.enter(function.arn)
+        except TooManyRequestsException:
+            self._observer.invocation_throttled(request.function)
+            raise
 
         def finish(result: InvokeResult) -> None:
             concurrency.leave(running)
+            if isinstance(result.refusal, TooManyRequestsException):
+                self._observer.invocation_throttled(request.function)
             on_result(result)
 
         self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic()))

@@ -18,6 +18,7 @@ from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, Runti
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import UNHANDLED, PlatformError, exited, timed_out
 from rie_server.model.invocation import InvocationReport
+from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, Executor
 
 # A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
@@ -71,13 +72,21 @@ class Supervisor:
     """
 
     def __init__(
-        self, *, fleet: Fleet, executor: Executor, clock: Clock, neighbours: Mapping[str, str], threads: Threads
+        self,
+        *,
+        fleet: Fleet,
+        executor: Executor,
+        clock: Clock,
+        neighbours: Mapping[str, str],
+        threads: Threads,
+        observer: InvocationObserver | None = None,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
         self._threads = threads
+        self._observer = observer or Unobserved()
         self._init_failures: dict[str, InitFailure] = {}
         fleet.start = self.start
         fleet.stop = self.stop
@@ -98,28 +107,32 @@ class Supervisor:
     def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it."""
         if invocation.request.want_log_tail:
-            invocation.finish(payload, error, self._report(environment, invocation))
+            invocation.finish(payload, error, self._report(environment, invocation, failed=error is not None))
         else:
             ended_at = self._clock.monotonic()
             invocation.finish(payload, error)
-            self._report(environment, invocation, ended_at=ended_at)
+            self._report(environment, invocation, failed=error is not None, ended_at=ended_at)
 
     def _report(
         self,
         environment: Environment,
         invocation: Invocation,
         error: PlatformError | None = None,
+        *,
+        failed: bool,
         ended_at: float | None = None,
     ) -> bytes:
         running = environment.running
         if running is not None:
             running.flush_output()
         ended_at = self._clock.monotonic() if ended_at is None else ended_at
+        duration_ms = (ended_at - invocation.started_at) * 1000
+        self._observer.invocation_ended(invocation.request.function, duration_ms=duration_ms, failed=failed)
         init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
         return environment.log.finished(
             InvocationReport(
                 request_id=invocation.request.request_id,
-                duration_ms=(ended_at - invocation.started_at) * 1000,
+                duration_ms=duration_ms,
                 init_duration_ms=init_duration_ms,
                 max_memory_used_mb=running.peak_memory_mb() if running is not None else 0,
                 status=error.status if error else None,
@@ -135,7 +148,7 @@ class Supervisor:
             environment.log.output(f"{now.removesuffix('+00:00')}Z {request_id} {error.message}\n".encode())
         elif error.error_type == "Runtime.ExitError":
             environment.log.output(f"RequestId: {request_id} Error: {error.message}\n{error.error_type}".encode())
-        invocation.finish(payload, UNHANDLED, self._report(environment, invocation, error))
+        invocation.finish(payload, UNHANDLED, self._report(environment, invocation, error, failed=True))
 
     # --- initialization ------------------------------------------------------------------------------------------
 

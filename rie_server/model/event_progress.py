@@ -72,6 +72,26 @@ class EventProgress:
     outcomes: tuple[DeliveryOutcome, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events somebody wants to see; what is None does not matter.
+
+    Attributes:
+        function: a function's name, in whatever region and with whatever qualifier.
+    """
+
+    function: str | None = None
+    request_id: str | None = None
+    state: EventState | None = None
+
+    def takes(self, event: EventProgress) -> bool:
+        return (
+            self.function in (None, event.function.name)
+            and self.request_id in (None, event.request_id)
+            and self.state in (None, event.state)
+        )
+
+
 def state_after(ending: EventEnding, outcomes: Sequence[DeliveryOutcome]) -> EventState:
     """What an event that has ended is called."""
     taken = ending.condition is EndingCondition.SUCCESS or any(one.error is None for one in outcomes)

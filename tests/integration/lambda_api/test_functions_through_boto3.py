@@ -337,8 +337,3 @@ def test_a_dry_run_of_new_code_changes_nothing(client: Any) -> None:
     answer = client.update_function_code(FunctionName="f", ZipFile=zip_of(app="new"), DryRun=True)
     assert answer["CodeSha256"] != before
     assert client.get_function_configuration(FunctionName="f")["CodeSha256"] == before
-
-
-def test_health_is_told_to_whoever_asks(control_plane: ControlPlane) -> None:
-    with requests.get(f"{control_plane.url}/_rie/health", timeout=5) as reply:
-        assert (reply.status_code, reply.json()) == (200, {"status": "ok"})

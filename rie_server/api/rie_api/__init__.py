@@ -1,0 +1,1 @@
+"""The server's own paths beside the Lambda API: ``/_rie/...`` and ``/metrics``."""

@@ -1,0 +1,101 @@
+"""The counts of ``metrics`` as Prometheus reads them. Imported at the first scrape, for its library is slow to import.
+
+Pure. Labels are CloudWatch's dimensions FunctionName and Resource (``orders``, or ``orders:live`` for a qualifier), and
+the region; functions of two accounts that agree in all three are added up.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import inf
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from rie_server.model.arn import FunctionArn
+from rie_server.observing import ConcurrencyCounts
+from rie_server.telemetry.counts import FunctionCounts, Histogram
+
+Labels = tuple[str, str, str]
+LABELS = ("function_name", "resource", "region")
+
+_COUNTERS: tuple[tuple[str, str, Callable[[FunctionCounts], int]], ...] = (
+    ("Invocations", "Times that the function has run, successfully or not.", lambda one: one.invocations),
+    ("Errors", "Runs that ended in an error of the function or its runtime.", lambda one: one.errors),
+    ("Throttles", "Requests to run the function that were refused for want of concurrency.", lambda one: one.throttles),
+    ("AsyncEventsReceived", "Events that were accepted into the queue.", lambda one: one.received),
+    ("AsyncEventsDropped", "Events that ended without a successful run.", lambda one: one.dropped),
+    (
+        "DeadLetterErrors",
+        "Attempts to send an event to the dead-letter queue that failed.",
+        lambda one: one.dead_letter_errors,
+    ),
+    (
+        "DestinationDeliveryFailures",
+        "Attempts to send a record to a destination that failed.",
+        lambda one: one.destination_failures,
+    ),
+)
+_HISTOGRAMS: tuple[tuple[str, str, Callable[[FunctionCounts], Histogram]], ...] = (
+    ("Duration", "Milliseconds that the function worked on an event.", lambda one: one.duration),
+    ("AsyncEventAge", "Milliseconds between the acceptance of an event and an attempt at it.", lambda one: one.age),
+)
+
+
+def exposition(
+    functions: Mapping[FunctionArn, FunctionCounts], concurrency: ConcurrencyCounts, accept: str
+) -> tuple[str, bytes]:
+    """Content type and text, in the format that an Accept header prefers."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot(functions, concurrency))
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)
+
+
+class _Snapshot(Collector):
+    def __init__(self, functions: Mapping[FunctionArn, FunctionCounts], concurrency: ConcurrencyCounts) -> None:
+        self._functions: dict[Labels, FunctionCounts] = {}
+        for function, counts in functions.items():
+            self._functions.setdefault(_labels(function), FunctionCounts()).add(counts)
+        self._concurrency = concurrency
+
+    def collect(self) -> Iterator[Metric]:
+        for name, words, count in _COUNTERS:
+            counter = CounterMetricFamily(name, words, labels=LABELS)
+            for labels, counts in self._functions.items():
+                counter.add_metric(labels, count(counts))
+            yield counter
+        for name, words, histogram in _HISTOGRAMS:
+            family = HistogramMetricFamily(name, words, labels=LABELS)
+            for labels, counts in self._functions.items():
+                buckets, total = _cumulative(histogram(counts))
+                family.add_metric(labels, buckets, total)
+            yield family
+        yield from self._gauges()
+
+    def _gauges(self) -> Iterator[Metric]:
+        running: dict[Labels, int] = {}
+        for function, number in self._concurrency.running_by_function().items():
+            labels = _labels(function)
+            running[labels] = running.get(labels, 0) + number
+        gauge = GaugeMetricFamily("ConcurrentExecutions", "Invocations that run now.", labels=LABELS)
+        for labels, number in running.items():
+            gauge.add_metric(labels, number)
+        yield gauge
+        words = "Invocations that run now, of functions without reserved concurrency."
+        yield GaugeMetricFamily("UnreservedConcurrentExecutions", words, self._concurrency.unreserved_running)
+
+
+def _labels(function: FunctionArn) -> Labels:
+    resource = function.name if function.qualifier is None else f"{function.name}:{function.qualifier}"
+    return function.name, resource, function.region
+
+
+def _cumulative(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    """Buckets as Prometheus wants them, and the sum of all values."""
+    buckets, total = [], 0
+    for bound, count in zip((*histogram.bounds, inf), histogram.counts, strict=True):
+        total += count
+        buckets.append(("+Inf" if bound == inf else str(bound), float(total)))
+    return buckets, histogram.sum
