@@ -13,6 +13,7 @@ from typing import Any
 from rie_server.api.exchange import Reply, Request
 from rie_server.http.encoding import StatusLines
 from rie_server.http.limits import LAMBDA_BODIES, RUNTIME_BODIES, Timeouts
+from rie_server.http.outbox import Outbox
 from rie_server.http.protocol import HttpProtocol
 
 # Answers a request by calling ``send`` once, now or later, from any thread.
@@ -40,6 +41,7 @@ class Listener:
         "kind",
         "loop",
         "loop_thread",
+        "outbox",
         "status_lines",
         "tick",
         "tick_seconds",
@@ -58,6 +60,7 @@ class Listener:
         self.closes_on_eof = is_runtime
         self.status_lines = StatusLines()
         self.connections: set[HttpProtocol] = set()
+        self.outbox = Outbox(loop)
         self.draining = False
         self.tick = 0
         self.tick_seconds = tick_seconds
@@ -87,6 +90,7 @@ class Listener:
         return any(connection.is_busy for connection in self.connections)
 
     def abort(self) -> None:
+        self.outbox.flush()
         for connection in tuple(self.connections):
             connection.abort()
 

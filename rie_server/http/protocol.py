@@ -102,6 +102,7 @@ class HttpProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """True keeps the writing side open."""
         self._eof = True
+        self._listener.outbox.flush()
         if self._lingering:
             return self._busy or bool(self._queue)
         if self._reader.in_head or self._reader.in_body:
@@ -138,7 +139,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._busy or self._queue:
             self._continue_due = True
         elif self._transport is not None:
-            self._transport.write(CONTINUE)
+            self._listener.outbox.write(self._transport, CONTINUE)
 
     # --- replies ---
 
@@ -171,21 +172,22 @@ class HttpProtocol(asyncio.Protocol):
         head = encode_head(reply, listener.status_lines[reply.status], connection, to_head_request=self._to_head)
         body = reply.body
         if not body or self._to_head or not has_body(reply.status):
-            transport.write(head)
+            listener.outbox.write(transport, head)
         elif len(body) < _JOINED_BODY_BYTES:
-            transport.write(head + body)
+            listener.outbox.write(transport, head + body)
         else:
-            transport.writelines((head, body))
+            listener.outbox.write(transport, head, body)
         self._since_tick = listener.tick
         if not keep_alive:
             self._end()
         elif self._queue:
             self._pump()
         elif self._eof:
+            listener.outbox.flush()
             transport.close()
         elif self._continue_due:
             self._continue_due = False
-            transport.write(CONTINUE)
+            listener.outbox.write(transport, CONTINUE)
 
     # --- order and back-pressure ---
 
@@ -231,6 +233,7 @@ class HttpProtocol(asyncio.Protocol):
         """
         transport = cast("asyncio.Transport", self._transport)
         self._queue.clear()
+        self._listener.outbox.flush()
         if self._lingering and not self._eof:
             transport.write_eof()
         else:
@@ -243,6 +246,7 @@ class HttpProtocol(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Ends the connection now if nothing is in hand; otherwise the reply in hand says ``Connection: close``."""
         reader = self._reader
+        self._listener.outbox.flush()
         if self._transport is not None and not (self._busy or self._queue or reader.in_head or reader.in_body):
             self._transport.close()
 
