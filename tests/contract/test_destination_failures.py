@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -214,6 +215,26 @@ def test_a_page_instead_of_an_answer_is_no_success(
     assert refusal(destinations, arn).passes
 
 
+def test_a_queue_is_asked_for_its_url_once_and_again_after_a_failure(
+    target: BadTarget, destinations: DestinationDispatcher
+) -> None:
+    def asked() -> list[str]:
+        operations = [headers["X-Amz-Target"].removeprefix("AmazonSQS.") for headers in target.seen]
+        target.seen.clear()
+        return operations
+
+    target.answers(200, QueueUrl=f"{target.url}/123456789012/ended", MessageId="1")
+    destinations.deliver(record(QUEUE))
+    destinations.deliver(record(QUEUE))
+    assert asked() == ["GetQueueUrl", "SendMessage", "SendMessage"]
+
+    target.status = 503
+    assert refusal(destinations).passes
+    target.status = 200
+    destinations.deliver(record(QUEUE))
+    assert asked() == ["SendMessage", "GetQueueUrl", "SendMessage"]
+
+
 def test_an_endpoint_that_is_no_url_is_not_worth_another_try(
     target: BadTarget, destinations: DestinationDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,24 +317,45 @@ def test_aws_is_told_from_an_emulator_by_its_domain(url: str, is_aws: bool) -> N
     assert clients.is_aws(url) is is_aws
 
 
-def test_a_client_is_made_once_for_all_threads_and_anew_after_a_close(target: BadTarget) -> None:
-    made = clients.ServiceClients()
-    found: list[Any] = []
-    start = threading.Barrier(6)
+class CountedClient:
+    def __init__(self) -> None:
+        self.closed = 0
 
-    def look() -> None:
-        start.wait()
-        found.append(made.client("sqs", "eu-west-1"))
+    def close(self) -> None:
+        self.closed += 1
 
-    threads = [threading.Thread(target=look, name=f"look-{number}") for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({id(client) for client in found}) == 1
-    assert made.client("sqs", "us-east-1") is not found[0]
 
-    made.close()
-    assert made.client("sqs", "eu-west-1") is not found[0]
-    made.close()
-    made.close()
+def test_all_threads_share_a_client_and_the_others_that_were_made_meanwhile_are_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[CountedClient] = []
+    all_are_making = threading.Barrier(6)
+
+    def make(service: str, region: str) -> CountedClient:
+        all_are_making.wait(10)
+        made.append(CountedClient())
+        return made[-1]
+
+    monkeypatch.setattr(clients, "_make", make)
+    service_clients = clients.ServiceClients()
+    with ThreadPoolExecutor(6, thread_name_prefix="look") as threads:
+        found = [threads.submit(service_clients.client, "sqs", "eu-west-1") for _ in range(6)]
+        (shared,) = {future.result() for future in found}
+    assert len(made) == 6
+    assert [client.closed for client in made if client is not shared] == [1] * 5
+    assert shared.closed == 0
+
+    service_clients.close()
+    service_clients.close()
+    assert shared.closed == 1
+
+
+def test_each_region_has_a_client_of_its_own_and_a_closed_one_is_made_anew(target: BadTarget) -> None:
+    service_clients = clients.ServiceClients()
+    first = service_clients.client("sqs", "eu-west-1")
+    assert service_clients.client("sqs", "eu-west-1") is first
+    assert service_clients.client("sqs", "us-east-1").meta.region_name == "us-east-1"
+
+    service_clients.close()
+    assert service_clients.client("sqs", "eu-west-1") is not first
+    service_clients.close()
