@@ -85,7 +85,11 @@ class Fleet:
 
     @staticmethod
     def hand_over(environment: Environment, invocation: Invocation, poll: Poll) -> None:
-        """Without the lock: gives an assigned invocation to its runtime; START comes before the handler's output."""
+        """Without the lock: gives an assigned invocation to its runtime. What initialization has printed comes before
+        START, and START before what the handler prints.
+        """
+        if environment.init_duration_ms is not None and environment.running is not None:
+            environment.running.flush_output()
         environment.log.started(invocation.request.request_id, want_tail=invocation.request.want_log_tail)
         poll.deliver(invocation)
 

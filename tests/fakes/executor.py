@@ -11,8 +11,11 @@ class FakeRunning:
         self.spec = spec
         self.observer = observer
         self.stopped = False
+        self.unread: list[bytes] = []
 
-    def flush_output(self) -> None: ...
+    def flush_output(self) -> None:
+        while self.unread:
+            self.observer.on_output(self.unread.pop(0))
 
     def peak_memory_mb(self) -> int:
         return 21

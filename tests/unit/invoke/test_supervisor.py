@@ -173,6 +173,17 @@ def test_the_log_tail_of_a_cold_start_goes_from_start_to_report(stage: Stage) ->
     assert "Max Memory Used: 21 MB\tInit Duration: 0.00 ms\t" in lines[3]
 
 
+def test_what_initialization_printed_comes_before_the_first_start(stage: Stage) -> None:
+    stage.invoke("a")
+    runtime = stage.runtime()
+    runtime.running.unread.append(b"loading")
+    runtime.next()
+    runtime.running.unread.append(b"handling")
+    runtime.respond()
+    lines = [line.removeprefix("[orders] ").split()[0] for line in stage.log_text().splitlines()]
+    assert lines == ["INIT_START", "loading", "START", "handling", "END", "REPORT"]
+
+
 def test_the_runtime_finds_awss_variables(stage: Stage) -> None:
     stage.invoke("a")
     variables = stage.executor.started[0].spec.variables
