@@ -9,6 +9,7 @@ import sys
 import click
 
 from rie_server import __version__
+from rie_server.commands.events import events_command
 from rie_server.commands.invoke import invoke_command
 from rie_server.commands.list import list_command
 from rie_server.commands.logs import logs_command
@@ -26,6 +27,7 @@ rie.add_command(serve_command)
 rie.add_command(invoke_command)
 rie.add_command(list_command)
 rie.add_command(logs_command)
+rie.add_command(events_command)
 
 
 def main() -> None:

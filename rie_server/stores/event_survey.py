@@ -6,7 +6,7 @@ An event whose server has died counts as in flight until another one takes it ov
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, null, or_, select
+from sqlalchemy import ColumnElement, Row, and_, false, null, or_, select
 
 from rie_server.model.arn import FunctionArn
 from rie_server.model.event_progress import EventFilter, EventProgress, EventState
@@ -45,7 +45,7 @@ class DatabaseEventSurvey:
         if wanted.request_id is not None:
             query = query.where(events.c.request_id == wanted.request_id)
         if wanted.state is not None:
-            query = query.where(_STATES[wanted.state])
+            query = query.where(_STATES.get(wanted.state, false()))
         with self._database.read() as connection:
             return [_progress(row) for row in connection.execute(query)]
 
