@@ -8,6 +8,7 @@ everything that would have happened meanwhile.
 
 import heapq
 import itertools
+import math
 import threading
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ from rie_server.observing import Settling
 from rie_server.ports import Clock, Timer
 
 _LOOK_SECONDS = 0.001
+# Time goes in steps of about a microsecond that floats of today's date hold exactly. So what is due 60 s from now is
+# due when the clock has been moved by 60 s, and not a rounding error later.
+_GRAIN_SECONDS = 2.0**-20
 
 
 class ManualClock:
@@ -27,7 +31,7 @@ class ManualClock:
 
     def __init__(self, real: Clock, *, start_at: float) -> None:
         self._real = real
-        self._epoch = start_at
+        self._epoch = _whole_grains(start_at)
         self._elapsed = 0.0
         self._order = itertools.count()
         self._moving = threading.Lock()
@@ -82,7 +86,7 @@ class ManualClock:
         if not self._moving.acquire(blocking=False):
             return None
         try:
-            until = self._elapsed + seconds
+            until = self._elapsed + _whole_grains(seconds)
             give_up_at = self._real.monotonic() + settle_seconds
             settled = self._settle(give_up_at)
             while callbacks := self._next_moment(until):
@@ -123,3 +127,8 @@ class ManualClock:
                 return False
             self._real.sleep(_LOOK_SECONDS)
         return True
+
+
+def _whole_grains(seconds: float) -> float:
+    """Up, because whoever moves the clock so far wants what is due by then."""
+    return math.ceil(seconds / _GRAIN_SECONDS) * _GRAIN_SECONDS

@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rie_server.clock.manual import ManualClock
 from rie_server.clock.system import SystemClock
+from tests.fakes.clock import FakeClock
 
 START = 1_767_225_600.0
 
@@ -48,6 +51,25 @@ def clock(real: SystemClock) -> Iterator[ManualClock]:
     clock = ManualClock(real, start_at=START)
     yield clock
     clock.close()
+
+
+@given(
+    start_at=st.floats(1_767_225_600.0, 4_000_000_000.0),
+    moves=st.lists(st.floats(0.0, 100_000.0), max_size=5),
+    delay=st.floats(0.001, 21_600.0),
+)
+def test_what_is_due_so_many_seconds_from_now_is_due_when_the_clock_has_moved_by_them(
+    start_at: float, moves: list[float], delay: float
+) -> None:
+    clock = ManualClock(FakeClock(), start_at=start_at)
+    for seconds in moves:
+        clock.advance(seconds, settle_seconds=0)
+    due_at = clock.now() + delay
+    fired_at: list[float] = []
+    clock.call_later(due_at - clock.now(), lambda: fired_at.append(clock.now()))
+    clock.advance(delay, settle_seconds=0)
+    assert len(fired_at) == 1
+    assert fired_at[0] >= due_at
 
 
 def test_time_stands_still_until_it_is_moved(clock: ManualClock) -> None:
