@@ -16,7 +16,6 @@ from pathlib import Path
 from rie_server.clock.system import SystemClock
 from rie_server.events.attempts import Attempts
 from rie_server.events.courier import Courier
-from rie_server.events.unobserved import Unobserved
 from rie_server.events.worker import EventWorker
 from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_record import deliveries
@@ -28,6 +27,7 @@ from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.events import DatabaseEventStore
 from tests.fakes.destinations import MemoryDestinations
+from tests.fakes.journal import RecordingJournal
 
 ADDING = """
     import sys, threading, uuid
@@ -123,7 +123,7 @@ def test_every_acknowledged_event_is_there_after_sigkill_and_is_run_by_the_next_
 
 
 def new_worker(store: DatabaseEventStore, invoker: Invoker, clock: SystemClock) -> EventWorker:
-    journal, owner = Unobserved(), current_owner()
+    journal, owner = RecordingJournal(), current_owner()
     courier = Courier(destinations=MemoryDestinations(), rule=deliveries, journal=journal, clock=clock)
     attempts = Attempts(
         store=store,
