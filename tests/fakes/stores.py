@@ -52,6 +52,7 @@ class MemoryEventStore:
         failure: while set, no write is carried out, and each reports it.
         claims: how often ``lanes`` or ``claim`` was called.
         lease_clock: what leases run by, in seconds; the test moves it.
+        renewals: how often ``renew`` was called.
     """
 
     def __init__(self) -> None:
@@ -60,6 +61,7 @@ class MemoryEventStore:
         self.failure: Exception | None = None
         self.claims = 0
         self.lease_clock = 0.0
+        self.renewals = 0
 
     def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
         with self._lock:
@@ -123,6 +125,7 @@ class MemoryEventStore:
 
     def renew(self, owner: str, lease_seconds: float) -> None:
         with self._lock:
+            self.renewals += 1
             for row in self._rows.values():
                 if row.owner == owner:
                     row.lease_ends = self.lease_clock + lease_seconds

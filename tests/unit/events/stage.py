@@ -8,6 +8,7 @@ from rie_server.events.attempts import Attempts
 from rie_server.events.courier import Courier
 from rie_server.events.worker import EventWorker
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.destination_record import deliveries
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.invocation import InvokeRequest, InvokeResult
@@ -116,6 +117,12 @@ class Stage:
         lane = str(FUNCTION.unqualified)
         claimed = self.store.claim(owner, {lane: 1}, now=self.clock.now(), lease_seconds=lease_seconds)
         assert len(claimed) == 1
+
+    def claim_for_silent(self, request_id: str) -> None:
+        """An event that another server has claimed, from which nothing is heard any more."""
+        request = InvokeRequest(function=FUNCTION.unqualified, payload=b"{}", request_id=request_id)
+        self.store.add(QueuedEvent(request=request, enqueued_at=self.clock.now()), lambda error: None)
+        self.claim_for("silent")
 
     def submit(self, request_id: str, *, name: str = "orders") -> Exception | None:
         told: list[Exception | None] = []
