@@ -108,6 +108,9 @@ class Attempts:
         self._carry_out(event, claims, after_refusal(event, refusal, config, now=self._clock.now()), config)
 
     def _carry_out(self, event: QueuedEvent, claims: Claims, decision: Decision, config: EventInvokeConfig) -> None:
+        # At once, not when it is stored: a slow disk does not leave environments idle. What is claimed next is claimed
+        # after what is written here, so the events that wait for the disk cannot become many.
+        claims.run_is_over(event.lane)
         if isinstance(decision, RunAgainAt):
             self._put_off(event, claims, decision)
         elif is_recorded(decision.ending, config):
@@ -121,7 +124,6 @@ class Attempts:
         def done(lost: bool) -> None:
             if not lost:
                 self._journal.postponed(after, due_at)
-            claims.run_is_over(event.lane)
             claims.left(event.request.request_id, None if lost else due_at)
 
         self._write(event, partial(self._store.save, after, self._owner, due_at), done)
@@ -135,7 +137,6 @@ class Attempts:
 
         def done(_lost: bool) -> None:
             self._journal.ended(event, ending, ())
-            claims.run_is_over(event.lane)
             claims.left(event.request.request_id, None)
 
         self._write(event, partial(self._store.remove, event.request.request_id, self._owner), done)
@@ -153,7 +154,6 @@ class Attempts:
         def done(lost: bool) -> None:
             if not lost:
                 self._journal.ending(event, ending)
-            claims.run_is_over(event.lane)
             if has_thread and not lost:
                 self._courier.send(after, partial(self._on_round, claims))
                 return
@@ -193,7 +193,7 @@ class Attempts:
                     log.warning("Event %s is another server's by now", event.request.request_id)
                 done(error is not None)
                 return
-            # The event keeps its slot: better to run fewer events than to run this one again and again.
+            # It stays claimed, so that it is not run again and again.
             log.error("Event %s: what became of it cannot be stored: %s", event.request.request_id, error)
             if not self._closed:
                 self._real.call_later(STORE_RETRY_SECONDS, again)
