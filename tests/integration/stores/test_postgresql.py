@@ -1,0 +1,64 @@
+"""What is PostgreSQL's own: servers that share one, connections that break, and places that are not there."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from rie_server.errors import ConfigurationError
+from rie_server.stores.database import Database
+from rie_server.stores.functions import DatabaseFunctionStore
+from tests.servers.postgresql import PostgresqlServer
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgresqlServer]:
+    with PostgresqlServer() as server:
+        yield server
+
+
+def test_servers_that_start_side_by_side_make_the_tables_once(postgresql: PostgresqlServer) -> None:
+    url = postgresql.new_database()
+    opened: list[Database] = []
+    threads = [threading.Thread(target=lambda: opened.append(Database(url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert len(opened) == 4
+        DatabaseFunctionStore(opened[0]).save("key", {"a": 1})
+        assert dict(DatabaseFunctionStore(opened[3]).load()) == {"key": {"a": 1}}
+    finally:
+        for database in opened:
+            database.close()
+
+
+def test_connections_that_the_database_has_ended_are_made_anew(postgresql: PostgresqlServer) -> None:
+    database = Database(postgresql.new_database())
+    store = DatabaseFunctionStore(database)
+    store.save("key", {"a": 1})
+    postgresql.disconnect_all()
+
+    store.save("key", {"a": 2})
+    assert dict(store.load()) == {"key": {"a": 2}}
+    database.close()
+
+
+def test_a_database_that_is_not_there_stops_the_start_in_one_line(postgresql: PostgresqlServer) -> None:
+    with pytest.raises(ConfigurationError, match='database "nowhere" does not exist') as refusal:
+        Database(postgresql.new_database().rpartition("/")[0] + "/nowhere")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "RIE_DATABASE_URL is not a URL such as postgresql://user@host/database."),
+        ("mysql://me@host/db", "RIE_DATABASE_URL names mysql; this server uses PostgreSQL or SQLite."),
+    ],
+)
+def test_a_url_of_something_else_stops_the_start(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        Database(url)
+    assert str(refusal.value) == words
