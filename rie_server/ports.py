@@ -91,8 +91,12 @@ class RunningEnvironment(Protocol):
     def flush_output(self) -> None:
         """Delivers to ``on_output`` what has been written so far. Cheap: called at the end of every invocation."""
 
-    def peak_memory_mb(self) -> int:
-        """Highest resident memory since start, in MB, rounded up; 0 when it cannot be known."""
+    def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
+        """Highest resident memory since start, in MB, rounded up; 0 when it cannot be known.
+
+        Args:
+            max_age_seconds: a reading that was taken within this time may be given again.
+        """
 
     def stop(self, *, grace_seconds: float = 0.0) -> None:
         """Ends every process of the environment and frees what it held (addresses, folders, containers).

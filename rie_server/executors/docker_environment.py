@@ -88,9 +88,9 @@ class DockerEnvironment:
         if not self._settled:
             self.settle()
 
-    def peak_memory_mb(self) -> int:
+    def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
         if self._gauge is not None:
-            return max(self._gauge.peak_mb(), self._peak_mb_by_engine)
+            return max(self._gauge.peak_mb(max_age_seconds), self._peak_mb_by_engine)
         now = self._clock.monotonic()
         if now - self._peak_asked_at >= _ENGINE_PEAK_SECONDS:
             self._peak_asked_at = now

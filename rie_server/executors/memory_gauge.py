@@ -9,8 +9,6 @@ import os
 from rie_server.executors.cgroup import MemoryFiles
 from rie_server.ports import Clock
 
-# A reading costs as much as a tenth of a short invocation.
-_FRESH_SECONDS = 0.25
 _MARK = b"VmHWM:"
 
 
@@ -27,9 +25,9 @@ class MemoryGauge:
         self._raw_peak_bytes = 0
         self._read_at = float("-inf")
 
-    def peak_mb(self) -> int:
+    def peak_mb(self, max_age_seconds: float) -> int:
         now = self._clock.monotonic()
-        if now - self._read_at >= _FRESH_SECONDS:
+        if now - self._read_at >= max_age_seconds:
             self._read_at = now
             self.read()
         return -(-self._peak_bytes // (1024 * 1024))

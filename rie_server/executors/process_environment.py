@@ -92,8 +92,8 @@ class ProcessEnvironment:
             for line in self._lines.flush():
                 self._observer.on_output(line)
 
-    def peak_memory_mb(self) -> int:
-        return self._gauge.peak_mb()
+    def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
+        return self._gauge.peak_mb(max_age_seconds)
 
     def stop(self, *, grace_seconds: float = 0.0) -> None:
         with self._stopping:

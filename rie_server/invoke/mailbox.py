@@ -13,7 +13,7 @@ from rie_server.invoke.roster import NOTHING
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
 from rie_server.model.environment import RuntimeMove, RuntimeState
-from rie_server.model.function_errors import RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED
+from rie_server.model.function_errors import INVALID_RESPONSE_MODE, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED
 
 
 class Mailbox:
@@ -62,6 +62,13 @@ class Mailbox:
                 f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
             )
         self._supervisor.answer(environment, invocation, payload, None)
+
+    def unreadable_response(self, environment_id: str, request_id: str) -> None:
+        """The runtime answered in a mode that does not exist: the answer is refused, and the invocation has failed."""
+        environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
+        payload = INVALID_RESPONSE_MODE.payload(request_id)
+        self._supervisor.answer(environment, invocation, payload, UNHANDLED)
+        raise RuntimeApiError(400, "InvalidFunctionResponseMode", "Invalid function response mode")
 
     def error(self, environment_id: str, request_id: str, payload: bytes) -> None:
         """The function raised; ``payload`` goes to the caller as it is."""

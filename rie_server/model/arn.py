@@ -29,6 +29,10 @@ class FunctionArn:
     name: str
     qualifier: str | None = None
 
+    def __hash__(self) -> int:
+        # Every invocation looks functions up several times, and a text remembers its hash.
+        return hash(self.name)
+
     def __str__(self) -> str:
         base = f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"
         return base if self.qualifier is None else f"{base}:{self.qualifier}"

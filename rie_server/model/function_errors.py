@@ -40,6 +40,11 @@ RESPONSE_TOO_LARGE_PAYLOAD = json.dumps(
 ).encode()
 
 
+INVALID_RESPONSE_MODE = PlatformError(
+    error_type="Runtime.InvalidResponseModeHeader", message="Invalid function response mode"
+)
+
+
 def timed_out(timeout_seconds: float) -> PlatformError:
     return PlatformError(
         error_type="Sandbox.Timedout",

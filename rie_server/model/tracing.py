@@ -1,11 +1,10 @@
-"""X-Ray trace headers. Pure, but for the randomness that the caller brings."""
+"""X-Ray trace headers. Pure."""
 
 
-def new_trace_header(epoch_seconds: float, random: bytes) -> str:
+def new_trace_header(epoch_seconds: float, trace_digits: str, segment_digits: str) -> str:
     """The header of a trace that begins here and is not sampled.
 
     Args:
-        random: 20 bytes: 12 for the trace, 8 for its first segment.
+        trace_digits, segment_digits: random hexadecimal digits, of which 24 and 16 are used.
     """
-    digits = random.hex()
-    return f"Root=1-{int(epoch_seconds):08x}-{digits[:24]};Parent={digits[24:40]};Sampled=0"
+    return f"Root=1-{int(epoch_seconds):08x}-{trace_digits[:24]};Parent={segment_digits[:16]};Sampled=0"

@@ -17,7 +17,7 @@ class FakeRunning:
         while self.unread:
             self.observer.on_output(self.unread.pop(0))
 
-    def peak_memory_mb(self) -> int:
+    def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
         return 21
 
     def stop(self, *, grace_seconds: float = 0.0) -> None:

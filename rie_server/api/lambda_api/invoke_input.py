@@ -3,7 +3,6 @@
 Pure but for the trace's randomness; on the road of every invocation, so a function's name is parsed once.
 """
 
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
@@ -15,6 +14,7 @@ from rie_server.errors import LambdaError, RequestTooLargeException
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.invocation import InvocationType
 from rie_server.model.json_payload import check_json
+from rie_server.model.request_id import random_digits
 from rie_server.model.tracing import new_trace_header
 from rie_server.ports import Clock
 
@@ -61,4 +61,5 @@ def event_payload(body: bytes, limit_bytes: int, invocation_type: InvocationType
 
 def trace_header(request: Request, clock: Clock) -> str:
     """The caller's, or that of a trace which begins here."""
-    return request.headers.get("x-amzn-trace-id") or new_trace_header(clock.now(), os.urandom(20))
+    given = request.headers.get("x-amzn-trace-id")
+    return given or new_trace_header(clock.now(), random_digits(), random_digits())

@@ -92,10 +92,11 @@ class RuntimeApi:
         environment_id = self._identities.environment_of(request)
         if environment_id is None:
             return _stranger()
-        if request.headers.get("lambda-runtime-function-response-mode") not in _RESPONSE_MODES:
-            return _error(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        request_id = _request_id(request.path, "/response")
         try:
-            self._mailbox.response(environment_id, _request_id(request.path, "/response"), request.body)
+            if request.headers.get("lambda-runtime-function-response-mode") not in _RESPONSE_MODES:
+                self._mailbox.unreadable_response(environment_id, request_id)
+            self._mailbox.response(environment_id, request_id, request.body)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED

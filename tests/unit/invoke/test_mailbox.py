@@ -98,3 +98,12 @@ def test_a_late_answer_after_the_timeout_is_an_invalid_request_id(stage: Stage) 
         runtime.respond()
     assert refusal(refused) == (400, "InvalidRequestID")
     assert stage.error_of("a")["errorType"] == "Sandbox.Timedout"
+
+
+def test_an_answer_in_a_mode_that_does_not_exist_fails_the_invocation(stage: Stage) -> None:
+    stage.invoke("a")
+    runtime = stage.runtime().next()
+    with pytest.raises(RuntimeApiError) as refused:
+        stage.mailbox.unreadable_response(runtime.id, "a")
+    assert refusal(refused) == (400, "InvalidFunctionResponseMode")
+    assert stage.error_of("a")["errorType"] == "Runtime.InvalidResponseModeHeader"
