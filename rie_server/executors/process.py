@@ -95,7 +95,8 @@ class ProcessExecutor:
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
             return self._launch(launch, holdings, observer)
-        except (OSError, RuntimeError) as refused:
+        except Exception as refused:
+            # Whatever it was: an address, a folder and a control group are taken by now.
             holdings.free(self._clock)
             raise _failure(refused) from refused
 

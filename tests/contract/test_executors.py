@@ -457,6 +457,14 @@ def test_a_folder_that_cannot_be_made_is_a_failure_of_the_machine_and_leaves_not
     folders._own.unlink()
 
 
+def test_a_command_line_that_no_system_takes_is_a_failure_to_start_and_leaves_nothing(process_bench: Bench) -> None:
+    with pytest.raises(EnvironmentStartError) as refused:
+        process_bench.start(wait=False, handler="app.handler\x00")
+    assert refused.value.error_type == "Sandbox.Failure"
+    assert process_bench.endpoints.open == {}
+    assert list(process_bench.executor._folders._own.iterdir()) == []
+
+
 def test_a_child_that_keeps_the_output_open_does_not_delay_the_exit(process_bench: Bench) -> None:
     started = process_bench.start()
     begun = time.monotonic()
