@@ -83,6 +83,13 @@ def _existing_file(value: str) -> Path:
     return path
 
 
+def _image_pattern(value: str) -> str:
+    # Only the name itself: a format string could also ask for attributes, widths and conversions.
+    if re.search(r"[{}\s]", value.replace("{runtime}", "")) or not value.isprintable():
+        raise ValueError("the name of an image, with {runtime} as the only braces")
+    return value
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
@@ -117,7 +124,9 @@ class Settings:
     account_id: str = _setting("000000000000", _matching(r"\d{12}", "twelve digits"), "Account of every function.")
     template: Path | None = _setting(None, _existing_file, "SAM template whose functions are deployed at start.")
     runtime_image: str = _setting(
-        "rie-server/{runtime}", _text, "Image in which Docker runs zip functions; {runtime} is for example python3.12."
+        "rie-server/{runtime}",
+        _image_pattern,
+        "Image in which Docker runs zip functions; {runtime} is for example python3.12.",
     )
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")

@@ -43,6 +43,11 @@ def test_every_setting_has_a_flag_with_its_variable_and_its_words() -> None:
         (("--executor", "vm"), {}, "rie: --executor='vm' is not one of auto, process, docker."),
         (("--template", "/none.yaml"), {}, "rie: --template='/none.yaml' is not a file that exists."),
         ((), {"RIE_KEEPALIVE_SECONDS": "0"}, "rie: RIE_KEEPALIVE_SECONDS='0' is not a number of seconds above 0."),
+        (
+            (),
+            {"RIE_RUNTIME_IMAGE": "mine/{version}"},
+            "rie: RIE_RUNTIME_IMAGE='mine/{version}' is not the name of an image, with {runtime} as the only braces.",
+        ),
         ((), {"RIE_PROT": "1"}, "rie: RIE_PROT is no setting of this server."),
     ],
 )
