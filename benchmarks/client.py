@@ -11,6 +11,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 RECEIVE_BYTES = 262_144
@@ -73,23 +74,25 @@ def _join_chunks(raw: bytes) -> bytes:
         position = line_end + 2 + size + 2
 
 
-def build_request(host: str, port: int, path: str, body: bytes) -> bytes:
-    fields = (f"Host: {host}:{port}", "Content-Type: application/json", f"Content-Length: {len(body)}")
+def build_request(host: str, port: int, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    fields = [f"Host: {host}:{port}", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    fields += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join((f"POST {path} HTTP/1.1", *fields, "", "")).encode() + body
 
 
 class Expectation:
     """What each reply must be. Almost every one arrives in one piece and passes the first, cheap test."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, status: int = 200) -> None:
         self._body = body
+        self._begin = b"HTTP/1.1 %d " % status
         self._end = b"\r\n\r\n" + body
 
     def is_met_by(self, data: bytes) -> bool:
-        return data.startswith(b"HTTP/1.1 200 ") and data.endswith(self._end)
+        return data.startswith(self._begin) and data.endswith(self._end)
 
     def verify(self, reader: ReplyReader) -> None:
-        if not reader.status_line.startswith(b"HTTP/1.1 200 ") or reader.body() != self._body:
+        if not reader.status_line.startswith(self._begin) or reader.body() != self._body:
             raise WrongReply(f"{reader.status_line!r} {reader.body()[:300]!r}")
 
 
@@ -172,8 +175,8 @@ def _is_complete(data: bytes, descriptor: int, partial: dict[int, ReplyReader], 
 
 def carry_out(plan: dict[str, Any]) -> dict[str, Any]:
     """Runs a plan (``load.Plan`` as JSON)."""
-    request = build_request(plan["host"], plan["port"], plan["path"], plan["body"].encode())
-    expected = Expectation(plan["expected"].encode())
+    request = build_request(plan["host"], plan["port"], plan["path"], plan["body"].encode(), plan["headers"])
+    expected = Expectation(plan["expected"].encode(), plan["status"])
     connections = [connect(plan["host"], plan["port"]) for _ in range(plan["clients"])]
     try:
         for _ in range(plan["warmup_requests"]):

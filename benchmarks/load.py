@@ -6,8 +6,10 @@ The client is a child process (``client.py``); a plan goes in, an outcome comes 
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import percentile
 from benchmarks.processes import ContenderFailed, clean_environment
@@ -36,6 +38,21 @@ class Load:
     warmup_requests: int = 20
     body: str = "{}"
     expected: str = HELLO_REPLY
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def event_load(*, clients: int, requests: int, seconds: float, warmup_requests: int = 20) -> Load:
+    """Asynchronous invocations: each is over with its 202."""
+    return Load(
+        clients=clients,
+        requests=requests,
+        seconds=seconds,
+        warmup_requests=warmup_requests,
+        expected="",
+        status=202,
+        headers={"X-Amz-Invocation-Type": "Event"},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +80,19 @@ def run_load(target: Target, load: Load) -> Outcome:
     Raises:
         ContenderFailed: a reply was missing or not the expected one.
     """
+    return run_plan("benchmarks.client", asdict(target) | asdict(load))
+
+
+def run_plan(module: str, plan: Mapping[str, Any]) -> Outcome:
+    """Runs a program of the benchmarks that reads a plan and writes an outcome.
+
+    Raises:
+        ContenderFailed: it has failed, or did not end.
+    """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.client"],
-            input=json.dumps(asdict(target) | asdict(load)).encode(),
+            [sys.executable, "-m", module],
+            input=json.dumps(plan).encode(),
             env=clean_environment(),
             cwd=REPOSITORY,
             capture_output=True,
@@ -76,7 +102,7 @@ def run_load(target: Target, load: Load) -> Outcome:
     except subprocess.TimeoutExpired:
         raise ContenderFailed(f"the load did not end within {CLIENT_SECONDS_AT_MOST:g} s") from None
     if done.returncode:
-        raise ContenderFailed(f"client: {done.stderr.decode(errors='replace').strip()}")
+        raise ContenderFailed(f"{module.rpartition('.')[2]}: {done.stderr.decode(errors='replace').strip()}")
     outcome = json.loads(done.stdout)
     return Outcome(
         latencies_ms=tuple(nanoseconds / 1e6 for nanoseconds in outcome["latencies_ns"]),

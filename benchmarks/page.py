@@ -14,7 +14,7 @@ INTRODUCTION = """\
 
 # Benchmarks
 
-    make bench                                    # everything, about five minutes
+    make bench                                    # everything, about ten minutes
     .venv/bin/python -m benchmarks --quick        # the same, shorter and noisier
     .venv/bin/python -m benchmarks --scenario warm_invoke
     .venv/bin/python -m benchmarks --profile      # where the server spends its time (needs py-spy)
@@ -35,6 +35,7 @@ the same client.
   nothing else. What a server does for its user comes on top of this.
 - **no function**: the floor answering by itself; the part of a figure that is client, kernel and event loop.
 - **bare runtime**, **docker run**: a runtime started by hand, measured from its start to its first `next`.
+- **bare SQLite**: threads that insert into a table themselves (`benchmarks/bare_queue.py`), as durably as the server.
 
 The client is a process of its own. It keeps its connections open, compares every reply with the expected one, and tells
 how much processor time it took for itself. On a machine with few cores client, server and runtimes compete, so

@@ -21,6 +21,7 @@ class Effort:
         requests: how many requests one client sends in one measurement.
         starts: how often something is started where starting is what is measured.
         idle_environments: how many environments stand by where their number is what is measured.
+        queued_events: how many events wait where what is measured is how fast they are run.
     """
 
     rounds: int
@@ -28,10 +29,11 @@ class Effort:
     requests: int
     starts: int
     idle_environments: int = 200
+    queued_events: int = 10_000
 
 
 FULL = Effort(rounds=9, seconds=3.0, requests=2000, starts=15)
-QUICK = Effort(rounds=3, seconds=1.0, requests=500, starts=5)
+QUICK = Effort(rounds=3, seconds=1.0, requests=500, starts=5, queued_events=2000)
 
 
 def interleaved(measures: Mapping[str, Callable[[], Metrics]], *, rounds: int) -> tuple[Series, ...]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.contenders.contender import HANDLERS, RUNTIME, Contender, ended_at_last, private_folder
 from benchmarks.load import Load, Target, run_load
-from benchmarks.processes import LOOPBACK, ChildProcess, clean_environment, free_port
+from benchmarks.processes import LOOPBACK, ChildProcess, ContenderFailed, clean_environment, free_port
 
 NAME = "server"
 FUNCTIONS_PATH = "/2015-03-31/functions"
@@ -58,6 +58,31 @@ class Server:
         self.call("POST", FUNCTIONS_PATH, description | {"Code": code or {"ZipFile": zipped_handlers()}})
         configuration = f"{FUNCTIONS_PATH}/{name}/configuration"
         self.process.wait_until(lambda: self.call("GET", configuration)["State"] == "Active")
+
+    def submit_event(self, name: str) -> str:
+        """Invokes a function asynchronously, without a payload to speak of; the event's id."""
+        headers = {"Content-Type": "application/json", "X-Amz-Invocation-Type": "Event"}
+        address = f"http://{LOOPBACK}:{self.port}{self.target(name).path}"
+        request = urllib.request.Request(address, method="POST", data=b"{}", headers=headers)
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS_AT_MOST) as reply:
+            return str(reply.headers["x-amzn-RequestId"])
+
+    def wait_for_event(self, request_id: str, *, seconds: float) -> None:
+        """Returns once the event has ended.
+
+        Raises:
+            ContenderFailed: it has not, in time.
+        """
+        try:
+            self.call("POST", f"/_rie/events/{request_id}/wait", {"timeout_seconds": seconds})
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                raise ContenderFailed(f"event {request_id}: {refusal}") from None
+
+    def events(self, state: str) -> list[Any]:
+        """Some of the events that are in ``state``, if any are."""
+        found: list[Any] = self.call("GET", f"/_rie/events?state={state}&limit=1")["events"]
+        return found
 
     def target(self, name: str) -> Target:
         return Target(host=LOOPBACK, port=self.port, path=f"{FUNCTIONS_PATH}/{name}/invocations")

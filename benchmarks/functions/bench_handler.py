@@ -31,3 +31,19 @@ def hold(event: Any, context: Any) -> Any:
             raise TimeoutError(f"{here} of {event['together']} came")
         time.sleep(0.2)
     return {"message": "hello"}
+
+
+def gated(event: Any, context: Any) -> Any:
+    """Holds its environment until a gate opens; an event that names none passes at once.
+
+    ``event``: ``gate``, a folder in which each that waits leaves a mark, and in which ``open`` will be.
+    """
+    if "gate" in event:
+        gate = Path(event["gate"])
+        (gate / context.aws_request_id).touch()
+        deadline = time.monotonic() + HELD_SECONDS_AT_MOST
+        while not (gate / "open").exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the gate stayed shut")
+            time.sleep(0.005)
+    return {"message": "hello"}

@@ -6,6 +6,8 @@ A scenario is a module with ``NAME``, ``TITLE``, ``CLAIM`` (what it is held agai
 from types import ModuleType
 
 from benchmarks.scenarios import (
+    async_accept,
+    async_drain,
     cold_start_docker,
     cold_start_process,
     idle_environments,
@@ -19,6 +21,8 @@ from benchmarks.scenarios import (
 SCENARIOS: tuple[ModuleType, ...] = (
     warm_invoke,
     throughput,
+    async_accept,
+    async_drain,
     cold_start_process,
     cold_start_docker,
     server_start,

@@ -75,6 +75,19 @@ def test_a_request_says_its_length_and_where_it_goes():
     )
 
 
+def test_a_request_carries_the_headers_of_its_load():
+    request = build_request("127.0.0.1", 9000, "/f", b"{}", {"X-Amz-Invocation-Type": "Event"})
+    assert request.endswith(b"Content-Length: 2\r\nX-Amz-Invocation-Type: Event\r\n\r\n{}")
+
+
+def test_an_accepted_event_is_an_empty_202_and_nothing_else(connect):
+    accepted = Expectation(b"", 202)
+    exchange(connect(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"), REQUEST, accepted)
+    for wrong in (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", PLAIN.replace(b"200 OK", b"202 Accepted")):
+        with pytest.raises(WrongReply):
+            exchange(connect(wrong), REQUEST, accepted)
+
+
 @pytest.mark.parametrize("pieces", [1, 5])
 def test_one_client_sends_as_many_requests_as_planned(connect, pieces):
     latencies = one_client(connect(PLAIN, pieces=pieces), REQUEST, Expectation(BODY), requests=10, seconds=30)
