@@ -231,7 +231,6 @@ class Supervisor:
             status=error.status,
             error_type=error.error_type if error.status == "error" else None,
         )
-        self.stop(environment)
         if successor is not None:
             self.start(successor)
         elif owed is not None:
@@ -239,6 +238,8 @@ class Supervisor:
                 owed.started_at = self._clock.monotonic()
                 environment.log.started(owed.request.request_id, want_tail=owed.request.want_log_tail)
             self._fail(environment, owed, error, failure.payload(owed.request.request_id))
+        # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
+        self.stop(environment)
         fleet.settle(function)
 
     # --- the end -------------------------------------------------------------------------------------------------

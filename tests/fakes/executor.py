@@ -18,7 +18,7 @@ class FakeRunning:
             self.observer.on_output(self.unread.pop(0))
 
     def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
-        return 21
+        return 0 if self.stopped else 21
 
     def stop(self, *, grace_seconds: float = 0.0) -> None:
         self.stopped = True

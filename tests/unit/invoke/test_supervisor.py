@@ -113,6 +113,15 @@ def test_a_runtime_that_reports_an_init_error_and_stays_is_ended(stage: Stage) -
     assert len(stage.executor.started) == 2
 
 
+def test_the_report_of_an_initialization_that_timed_out_has_the_memory_it_used(stage: Stage) -> None:
+    stage.invoke("a")
+    stage.clock.advance(10.1)
+    stage.clock.advance(3.1)
+    assert stage.error_of("a")["errorType"] == "Sandbox.Timedout"
+    assert "Max Memory Used: 21 MB" in stage.log_text()
+    assert all(running.stopped for running in stage.executor.started)
+
+
 def test_initialization_has_ten_seconds_and_then_the_functions_own_timeout(stage: Stage) -> None:
     stage.invoke("a")
     stage.clock.advance(9.9)
