@@ -25,8 +25,10 @@ from rie_server.telemetry import platform_lines
 WRITE_DELAY_SECONDS = 0.05
 CLOSE_SECONDS = 2.0
 ROTATE_BYTES = 10 * 1024 * 1024
-# Above this the reader of our output or the disk has stalled; the oldest lines give way.
-WAITING_LINES = 200_000
+# Above this the reader of our output or the disk has stalled, or a function prints faster than anybody can write; the
+# oldest lines give way. What a line occupies beside its text counts, too, or empty lines would be free.
+WAITING_BYTES = 32 * 1024 * 1024
+LINE_OVERHEAD_BYTES = 200
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ class LogWriter:
         self._show = show or _show_on_stdout
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._lines: deque[Line] = deque(maxlen=WAITING_LINES)
+        self._lines: deque[Line] = deque()
+        self._waiting_bytes = 0
         self._wake = threading.Event()
         self._woken = False
         self._closing = False
@@ -85,6 +88,9 @@ class LogWriter:
         with self._lock:
             for line in lines:
                 self._lines.append((origin, at, line))
+                self._waiting_bytes += len(line) + LINE_OVERHEAD_BYTES
+            while self._waiting_bytes > WAITING_BYTES:
+                self._waiting_bytes -= len(self._lines.popleft()[2]) + LINE_OVERHEAD_BYTES
             if self._woken:
                 return
             self._woken = True
@@ -94,7 +100,8 @@ class LogWriter:
         """Writes everything that has been collected."""
         with self._writing:
             with self._lock:
-                lines, self._lines = self._lines, deque(maxlen=WAITING_LINES)
+                lines, self._lines = self._lines, deque()
+                self._waiting_bytes = 0
                 self._woken = False
             by_file: dict[Path, list[str]] = {}
             shown: list[str] = []

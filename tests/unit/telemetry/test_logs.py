@@ -8,7 +8,7 @@ import pytest
 from rie_server.clock import SystemClock
 from rie_server.model.invocation import InvocationReport
 from rie_server.telemetry import platform_lines
-from rie_server.telemetry.logs import ROTATE_BYTES, LogWriter
+from rie_server.telemetry.logs import ROTATE_BYTES, WAITING_BYTES, LogWriter
 from tests.fakes.clock import FakeClock
 from tests.unit.invoke.conftest import function_version
 
@@ -135,3 +135,21 @@ def test_an_output_that_nobody_reads_holds_up_nothing_but_itself(tmp_path: Path)
     release.set()
     log_writer.close()
     assert (tmp_path / "us-east-1" / "orders.log").read_text().count("more") == 100
+
+
+@pytest.mark.parametrize("line", [b"", b"x" * 256 * 1024])
+def test_what_waits_to_be_written_is_bounded_in_bytes_and_the_oldest_gives_way(
+    tmp_path: Path, clock: FakeClock, line: bytes
+) -> None:
+    shown: list[str] = []
+    log_writer = writer(tmp_path, clock, shown)
+    stream = log_writer.open(function_version(), "e")
+    stream.output(b"first")
+    for _ in range(WAITING_BYTES // (len(line) + 100) + 1):
+        stream.output(line)
+    stream.output(b"last")
+    log_writer.flush()
+    text = "".join(shown)
+    assert len(text) <= WAITING_BYTES
+    assert "first" not in text
+    assert text.endswith("[orders] last\n")
