@@ -267,8 +267,8 @@ class EventInvokeConfigs(Protocol):
     """What the control plane says about asynchronous invocation."""
 
     def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
-        """For the qualifier that was invoked; AWS's defaults where nothing was configured, also for a function that is
-        gone.
+        """For the qualifier that was invoked; AWS's defaults where nothing was configured. Of a function that was
+        deleted since the server started, what held last: its events go where it said.
         """
 
 

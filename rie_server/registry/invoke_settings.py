@@ -51,7 +51,7 @@ class InvokeSettings:
 
     def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
         """See ``ports.EventInvokeConfigs``. The dead-letter target is that of the deployment which serves."""
-        record = self._records.by_arn.get(function.unqualified)
+        record = self._records.last_known(function)
         if record is None:
             return EventInvokeConfig()
         configuration = (record.serving or record.current).configuration

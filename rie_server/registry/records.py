@@ -11,6 +11,9 @@ from rie_server.model.function_record import FunctionRecord, from_document, to_d
 from rie_server.ports import FunctionStore
 from rie_server.registry.code_keeping import CodeKeeper
 
+# So many of the functions that were deleted last are remembered.
+KEPT_GONE = 1000
+
 # Told a function, its record before (None: it is new, or was just loaded) and after (None: it is gone).
 Watcher = Callable[[FunctionArn, FunctionRecord | None, FunctionRecord | None], None]
 
@@ -23,6 +26,7 @@ class FunctionRecords:
         self._code = code
         self._watchers: list[Watcher] = []
         self.by_arn: dict[FunctionArn, FunctionRecord] = {}
+        self._gone: dict[FunctionArn, FunctionRecord] = {}
 
     def on_change(self, watcher: Watcher) -> None:
         """Calls ``watcher`` with every record that is loaded, and with every change, after readers see it."""
@@ -33,6 +37,13 @@ class FunctionRecords:
         if function.qualifier not in {None, LATEST}:
             return None
         return self.by_arn.get(function.unqualified)
+
+    def last_known(self, function: FunctionArn) -> FunctionRecord | None:
+        """The record of ``function``, also if it was deleted since the server started: the events that it has left in
+        the queue still end, and their records go where it said.
+        """
+        arn = function.unqualified
+        return self.by_arn.get(arn) or self._gone.get(arn)  # in this order, because ``_show`` writes in the other one
 
     def load(self) -> None:
         """Reads everything; nothing can be running yet, so code that no record names goes at once."""
@@ -65,11 +76,19 @@ class FunctionRecords:
         if record is not None:
             records[arn] = record
         referenced = _referenced(records)
+        self._remember(arn, None if record is not None else before)
         if before is not None:
             self._code.retire(before.code_digests() - referenced)
         self.by_arn = records
         self._code.sweep(referenced)
         self._tell(arn, before, record)
+
+    def _remember(self, arn: FunctionArn, gone: FunctionRecord | None) -> None:
+        """``gone`` is the last record of ``arn``; without one, there is a function of that name (again)."""
+        kept = {key: value for key, value in self._gone.items() if key != arn}
+        if gone is not None:
+            kept[arn] = gone
+        self._gone = dict(list(kept.items())[-KEPT_GONE:])
 
     def _tell(self, arn: FunctionArn, before: FunctionRecord | None, after: FunctionRecord | None) -> None:
         for watcher in self._watchers:

@@ -185,6 +185,25 @@ def test_an_event_of_a_stopped_function_goes_to_destination_and_dead_letter_queu
     assert "ErrorCode" not in letter["MessageAttributes"]
 
 
+def test_an_event_of_a_deleted_function_goes_to_destination_and_dead_letter_queue(world: World, tmp_path: Path) -> None:
+    case = Case(world, tmp_path, "deleted", members={"DeadLetterConfig": {"TargetArn": world.dead}})
+    request_id = case.send(failures=9)
+    world.advance(0)
+    world.client.delete_function(FunctionName="deleted")
+    world.advance(60)
+
+    record = case.record()
+    assert case.runs(1) == [request_id]
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["responseContext"] == {"statusCode": 404}
+    assert "responsePayload" not in record
+    (letter,) = wait_until(lambda: world.moto.messages("dead"), what="the dead letter")
+    assert json.loads(letter["Body"]) == record["requestPayload"]
+    assert letter["MessageAttributes"]["ErrorCode"] == {"StringValue": "404", "DataType": "Number"}
+    message = f"Function not found: {ARN}deleted:$LATEST"
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == message
+
+
 def test_a_throttled_event_is_put_off_until_it_would_be_too_old(world: World, tmp_path: Path) -> None:
     case = Case(world, tmp_path, "busy", code=SLEEPY, members={"Timeout": 60}, MaximumEventAgeInSeconds=60)
     world.client.put_function_concurrency(FunctionName="busy", ReservedConcurrentExecutions=1)

@@ -31,7 +31,7 @@ class Heard:
         self.told.append((function.name, "gone"))
 
 
-def test_a_function_without_settings_has_awss_defaults_and_so_has_one_that_is_gone(world: World) -> None:
+def test_a_function_without_settings_has_awss_defaults_and_so_has_one_that_was_never_there(world: World) -> None:
     world.create()
     assert world.registry.event_invoke_config(arn()) == EventInvokeConfig()
     assert world.registry.event_invoke_config(arn("never-there", "1")) == EventInvokeConfig()
@@ -118,6 +118,18 @@ def test_everything_goes_with_the_function(world: World) -> None:
     assert world.registry.event_invoke_config(arn()) == EventInvokeConfig()
     assert world.registry.get(arn()).reserved_concurrency is None
     assert world.registry.get(arn()).recursive_loop is RecursiveLoop.TERMINATE
+
+
+def test_the_events_of_a_deleted_function_go_where_it_said_until_there_is_one_of_that_name_again(world: World) -> None:
+    world.create(DeadLetterConfig={"TargetArn": DEAD})
+    world.settle()
+    settings = world.registry.invoke_settings
+    settings.put_event_invoke(arn(), {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}})
+    world.registry.delete(arn())
+    wanted = EventInvokeConfig(on_failure=QUEUE, dead_letter=DEAD)
+    assert world.registry.event_invoke_config(arn()) == wanted
+    world.create()
+    assert world.registry.event_invoke_config(arn()) == EventInvokeConfig()
 
 
 def test_whoever_holds_functions_to_their_reservation_hears_of_each_change_and_of_nothing_else(world: World) -> None:
