@@ -35,8 +35,10 @@ _ARN_OF_TYPE: Mapping[str, str] = {
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{name}",
     "AWS::Serverless::SimpleTable": "dynamodb:{region}:{account}:table/{name}",
     "AWS::S3::Bucket": "s3:::{name}",
+    "AWS::Events::EventBus": "events:{region}:{account}:event-bus/{name}",
     "AWS::IAM::Role": "iam::{account}:role/{name}",
 }
+_REFERRED_TO_BY_ARN = ("AWS::SNS::Topic",)
 
 
 class TemplateValueError(ValueError):
@@ -146,7 +148,7 @@ class Resolver:
         return section
 
     def reference(self, name: str) -> Any:
-        """What ``Ref`` gives: a parameter's default, a pseudo parameter, or the name of a resource."""
+        """What ``Ref`` gives: a parameter's default, a pseudo parameter, or the name of a resource (a topic's ARN)."""
         pseudo = {
             "AWS::Region": self.region,
             "AWS::AccountId": self.account_id,
@@ -162,6 +164,9 @@ class Resolver:
         parameters = self.section("Parameters")
         if name in parameters:
             return self._parameter(name, parameters[name])
+        resource = self.section("Resources").get(name)
+        if isinstance(resource, dict) and resource.get("Type") in _REFERRED_TO_BY_ARN:
+            return self.attribute(name, "Arn")
         return self._physical_name(name)
 
     def _parameter(self, name: str, parameter: Any) -> Any:

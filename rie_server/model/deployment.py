@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rie_server.model.arn import LATEST
+from rie_server.model.event_invoke_rules import changed_settings
 from rie_server.model.function_record import CodeReference, FunctionRecord
 
 _CLEARED: Mapping[str, Any] = {
@@ -47,6 +49,19 @@ class Update:
 Plan = Create | Replace | Update
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsUpdate:
+    """What differs in the settings of a function's invocation.
+
+    Attributes:
+        concurrency: its reservation.
+        event_invoke: retries, age and destinations of its events.
+    """
+
+    concurrency: bool
+    event_invoke: bool
+
+
 def plan(
     existing: FunctionRecord | None, *, package_type: str, configuration: Mapping[str, Any], code: CodeReference
 ) -> Plan:
@@ -60,6 +75,19 @@ def plan(
         code=_is_other_code(code, existing.current.code)
         or any(configuration.get(name) != present.get(name) for name in _CODE_MEMBERS),
         configuration=_changes(configuration, present),
+    )
+
+
+def plan_settings(
+    existing: FunctionRecord, *, reserved_concurrency: int | None, event_invoke: Mapping[str, Any]
+) -> SettingsUpdate:
+    """What turns the settings of ``existing`` into these; those of versions and aliases are none of a template's."""
+    present = existing.event_invoke_settings.get(LATEST)
+    # When something was set does not matter here.
+    at = 0.0 if present is None else present.last_modified
+    wanted = changed_settings(None, event_invoke, at=at) if event_invoke else None
+    return SettingsUpdate(
+        concurrency=existing.reserved_concurrency != reserved_concurrency, event_invoke=present != wanted
     )
 
 

@@ -1,4 +1,4 @@
-"""SAM and CloudFormation templates: which functions they describe, as inputs of CreateFunction and where the code lies.
+"""SAM and CloudFormation templates: which functions they describe, as inputs of the Lambda API and where the code lies.
 
 Pure: takes the template's text, looks at no file. Everything but functions is left alone. What a template asks for and
 this server does not carry out yet is named in ``TemplateFunction.ignored``, so that nobody waits for it.
@@ -13,6 +13,7 @@ from typing import Any
 from rie_server.errors import ConfigurationError
 from rie_server.model.cloudformation import NO_VALUE, Document, Resolver, TemplateValueError, read_document
 from rie_server.model.template_code import PropertyError, RemoteCode, TemplateCode, lambda_code, serverless_code
+from rie_server.model.template_invoke import TemplateInvocation, dead_letter_target, template_invocation
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -37,13 +38,18 @@ _SAME_NAME = (
 _NOT_CARRIED_OUT = (
     "AutoPublishAlias",
     "DeploymentPreference",
-    "EventInvokeConfig",
     "Events",
     "FunctionUrlConfig",
     "ProvisionedConcurrencyConfig",
-    "ReservedConcurrentExecutions",
 )
-_WHOLE_NUMBERS = ("MemorySize", "Size", "Timeout")
+_WHOLE_NUMBERS = (
+    "MaximumEventAgeInSeconds",
+    "MaximumRetryAttempts",
+    "MemorySize",
+    "ReservedConcurrentExecutions",
+    "Size",
+    "Timeout",
+)
 _TRUTH_VALUES = ("Ipv6AllowedForDualStack",)
 
 
@@ -54,12 +60,14 @@ class TemplateFunction:
     Attributes:
         logical_id: its name within the template.
         members: inputs of CreateFunction without ``Code``.
+        invocation: what is set on the function apart from these.
         ignored: properties that have an effect in AWS and none here.
     """
 
     logical_id: str
     members: Mapping[str, Any]
     code: TemplateCode
+    invocation: TemplateInvocation
     ignored: tuple[str, ...]
 
     @property
@@ -119,11 +127,13 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
     is_image = isinstance(code, RemoteCode) and code.image_uri is not None
     members["PackageType"] = "Image" if is_image else "Zip"
     _check_runtime(properties, is_image=is_image)
+    invocation = template_invocation(properties)
     return TemplateFunction(
         logical_id=logical_id,
         members=members,
         code=code,
-        ignored=tuple(key for key in _NOT_CARRIED_OUT if key in properties),
+        invocation=invocation,
+        ignored=(*(key for key in _NOT_CARRIED_OUT if key in properties), *invocation.ignored),
     )
 
 
@@ -194,9 +204,9 @@ def _renamed(kind: str, properties: Document) -> Iterator[tuple[str, Any]]:
     mode = properties.get("Tracing") or _mapping(properties, "TracingConfig").get("Mode")
     if mode and mode != "Disabled":
         yield "TracingConfig", {"Mode": mode}
-    target = _mapping(properties, "DeadLetterQueue") or _mapping(properties, "DeadLetterConfig")
-    if target.get("TargetArn"):
-        yield "DeadLetterConfig", {"TargetArn": target["TargetArn"]}
+    target = dead_letter_target(properties)
+    if target:
+        yield "DeadLetterConfig", {"TargetArn": target}
     key = properties.get("KmsKeyArn") or properties.get("KMSKeyArn")
     if key:
         yield "KMSKeyArn", key

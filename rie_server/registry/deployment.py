@@ -7,13 +7,14 @@ mistake stops the start; a function that cannot run on this machine does not, it
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from rie_server.errors import ConfigurationError, LambdaError
 from rie_server.model.arn import FunctionArn
 from rie_server.model.deployment import Create, Replace, Update, code_sha256, plan
+from rie_server.model.destination_arn import check_destinations
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import code_source
 from rie_server.model.function_configuration import new_configuration
@@ -22,6 +23,7 @@ from rie_server.model.function_record import CodeReference, Deployment, Function
 from rie_server.model.template import TemplateFunction, template_functions
 from rie_server.model.template_code import RemoteCode
 from rie_server.ports import Clock
+from rie_server.registry.deployed_settings import SettingsControl, apply_settings
 from rie_server.registry.packaging import package
 
 WAIT_SECONDS = 0.5
@@ -38,6 +40,8 @@ class FunctionControl(Protocol):
     def update_code(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord: ...
     def update_configuration(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord: ...
     def delete(self, function: FunctionArn) -> None: ...
+    @property
+    def invoke_settings(self) -> SettingsControl: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +51,14 @@ class DeployedFunction:
     Attributes:
         action: ``created``, ``updated``, ``replaced``, ``unchanged``, ``skipped`` or ``failed``.
         reason: why it was skipped, has failed, or is not ready yet.
+        refused: why some setting of its invocation is not as the template says; the function runs nevertheless.
         ignored: properties of the template that this server does not carry out.
     """
 
     name: str
     action: str
     reason: str | None = None
+    refused: str | None = None
     ignored: tuple[str, ...] = ()
 
     @property
@@ -63,6 +69,8 @@ class DeployedFunction:
         line = f"{self.name}: {self.action}"
         if self.reason is not None:
             line += f": {self.reason}" if self.action in ("skipped", "failed") else f", not ready: {self.reason}"
+        if self.refused is not None:
+            line += f", but: {self.refused}"
         return f"{line} [not carried out: {', '.join(self.ignored)}]" if self.ignored else line
 
 
@@ -112,7 +120,7 @@ def deploy_template(
     wanted = [_checked(function, path, region, account_id) for function in found]
     deadline = clock.monotonic() + wait_seconds
     rollout = _Rollout(registry=registry, supports=supports, clock=clock, deadline=deadline)
-    actions = [rollout.begin(one) for one in wanted]
+    actions = rollout.configure(wanted, [rollout.begin(one) for one in wanted])
     return tuple(rollout.finish(one, action) for one, action in zip(wanted, actions, strict=True))
 
 
@@ -122,6 +130,7 @@ def _checked(function: TemplateFunction, path: Path, region: str, account_id: st
         code = _code_members(function)
         code_source(function.members["PackageType"], code, creating=True)
         configuration = new_configuration(arn, function.members)
+        _check_destinations(arn, function)
     except (ConfigurationError, LambdaError) as wrong:
         raise ConfigurationError(f"{path}: {function.logical_id}: {str(wrong).rstrip('.')}.") from None
     return _Wanted(
@@ -136,6 +145,13 @@ def _checked(function: TemplateFunction, path: Path, region: str, account_id: st
             image_uri=code.get("ImageUri"),
         ),
     )
+
+
+def _check_destinations(arn: FunctionArn, function: TemplateFunction) -> None:
+    """All but whether a function that is a destination exists: it may be deployed a moment later."""
+    destinations = function.invocation.event_invoke.get("DestinationConfig", {})
+    on_success, on_failure = (destinations.get(kind, {}).get("Destination") for kind in ("OnSuccess", "OnFailure"))
+    check_destinations(arn, on_success=on_success, on_failure=on_failure, function_exists=lambda _: True)
 
 
 def _code_members(function: TemplateFunction) -> dict[str, Any]:
@@ -171,6 +187,15 @@ class _Rollout:
         except LambdaError as refused:
             return DeployedFunction(name=name, action="failed", reason=refused.message, ignored=ignored)
 
+    def configure(self, wanted: Sequence[_Wanted], begun: Sequence[DeployedFunction]) -> list[DeployedFunction]:
+        """Sets how the functions are invoked, once all of them are there: one may be another's destination."""
+        configured = list(begun)
+        # Who gives executions back comes before who reserves them.
+        for number in sorted(range(len(wanted)), key=lambda number: self._gain(wanted[number])):
+            if begun[number].is_ready:
+                configured[number] = self._configured(wanted[number], begun[number])
+        return configured
+
     def finish(self, wanted: _Wanted, begun: DeployedFunction) -> DeployedFunction:
         """Waits until the function is settled or time is up, and says why if it is not ready."""
         if not begun.is_ready:
@@ -186,7 +211,28 @@ class _Rollout:
             reason = record.life.update_reason or "its update failed"
         else:
             reason = None
-        return DeployedFunction(name=begun.name, action=begun.action, reason=reason, ignored=begun.ignored)
+        return replace(begun, reason=reason)
+
+    def _gain(self, wanted: _Wanted) -> int:
+        """How many more executions are reserved for a function than before."""
+        record = self._found(wanted.arn)
+        present = None if record is None else record.reserved_concurrency
+        return (wanted.template.invocation.reserved_concurrency or 0) - (present or 0)
+
+    def _configured(self, wanted: _Wanted, begun: DeployedFunction) -> DeployedFunction:
+        record = self._found(wanted.arn)
+        if record is None:
+            return begun
+        update, refused = apply_settings(record, wanted.template.invocation, self._registry.invoke_settings)
+        has_changed = (update.concurrency or update.event_invoke) and refused is None
+        action = "updated" if begun.action == "unchanged" and has_changed else begun.action
+        return replace(begun, action=action, refused=refused)
+
+    def _found(self, arn: FunctionArn) -> FunctionRecord | None:
+        try:
+            return self._registry.get(arn)
+        except LambdaError:
+            return None
 
     def _carry_out(self, wanted: _Wanted) -> str:
         existing = self._settled(wanted.arn)
@@ -215,10 +261,7 @@ class _Rollout:
     def _settled(self, arn: FunctionArn) -> FunctionRecord | None:
         """The function's record once nothing is under way, or when time is up; None when there is no such function."""
         while True:
-            try:
-                record = self._registry.get(arn)
-            except LambdaError:
-                return None
-            if is_settled(record) or self._clock.monotonic() >= self._deadline:
+            record = self._found(arn)
+            if record is None or is_settled(record) or self._clock.monotonic() >= self._deadline:
                 return record
             self._clock.sleep(_POLL_SECONDS)
