@@ -4,7 +4,9 @@ Runs in the arbiter, which binds the ports, watches the worker and never imports
 and lets a reload bring new code in.
 """
 
+import contextlib
 import os
+import resource
 import signal
 import sys
 from typing import Any
@@ -21,6 +23,9 @@ from rie_server.http.binding import bind
 _STOP_SECONDS = 15.0
 # A worker whose loop stands still for so long is replaced.
 _HEARTBEAT_SECONDS = 30
+# An environment takes five file descriptors; the usual soft limit of 1024 would be full at some 180 of them.
+# The second figure is the most that macOS gives, whatever its hard limit says.
+_FILE_DESCRIPTORS = (65_536, 10_240)
 
 
 class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -85,6 +90,7 @@ def serve(
     Raises:
         ListenError: a port is taken, or an address is not this machine's.
     """
+    _raise_file_limit()
     application = Application(settings, build_path=build_path, app_path=app_path, log_level=log_level)
     arbiter_pid = os.getpid()
     try:
@@ -93,6 +99,19 @@ def serve(
         if os.getpid() == arbiter_pid and end.code not in (None, 0):
             sys.exit(1)
         raise
+
+
+def _raise_file_limit() -> None:
+    """Takes what the system lets this process have without asking; functions get a limit of their own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    for most in _FILE_DESCRIPTORS:
+        wanted = most if hard == unlimited else min(hard, most)
+        if soft == unlimited or soft >= wanted:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 def _announce_successor(arbiter: Any) -> None:

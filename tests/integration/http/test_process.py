@@ -1,6 +1,7 @@
 """``serve`` as a process: arbiter and worker, signals, and what happens when one of them is killed."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -120,6 +121,19 @@ def test_it_is_ready_within_a_second_and_says_so_once(served: Callable[..., Serv
     client.close()
     assert server.out.count("\n") == 1
     assert server.err == ""
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells the limits of another process")
+def test_a_low_soft_limit_of_file_descriptors_is_raised_to_the_hard_one(served: Callable[..., Served]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        server = served().start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    server.ready()
+    expected = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    assert resource.prlimit(server.worker_pid, resource.RLIMIT_NOFILE) == (expected, hard)
 
 
 def test_sigterm_lets_what_is_in_flight_end_and_keeps_the_runtime_api_open(served: Callable[..., Served]) -> None:
