@@ -81,7 +81,7 @@ class ManualClock:
 
         Returns:
             Whether everything had settled by the time the clock moved past it; None if somebody else is moving it, and
-            nothing was done.
+            nothing was done. A clock that is closed meanwhile stops where it is: False.
         """
         if not self._moving.acquire(blocking=False):
             return None
@@ -89,17 +89,17 @@ class ManualClock:
             until = self._elapsed + _whole_grains(seconds)
             give_up_at = self._real.monotonic() + settle_seconds
             settled = self._settle(give_up_at)
-            while callbacks := self._next_moment(until):
+            while not self._closed and (callbacks := self._next_moment(until)):
                 for timer in callbacks:
                     if timer.callback is not None:
                         fire(timer.callback)
                 settled &= self._settle(give_up_at)
-            return settled
+            return settled and not self._closed
         finally:
             self._moving.release()
 
     def close(self) -> None:
-        """Lets every sleeper go; no timer fires any more."""
+        """Lets every sleeper go, and whoever moves the clock; no timer fires any more."""
         with self._lock:
             self._closed = True
             self._timers.clear()
@@ -123,7 +123,7 @@ class ManualClock:
 
     def _settle(self, give_up_at: float) -> bool:
         while not all(worker.is_settled() for worker in self._workers):
-            if self._real.monotonic() >= give_up_at:
+            if self._closed or self._real.monotonic() >= give_up_at:
                 return False
             self._real.sleep(_LOOK_SECONDS)
         return True

@@ -169,6 +169,22 @@ def test_work_that_does_not_end_is_not_waited_for_longer_than_allowed(clock: Man
     assert (len(fired), clock.monotonic()) == (100, 200.0)
 
 
+def test_a_clock_that_is_closed_while_it_moves_lets_go_and_stops_where_it_is(clock: ManualClock) -> None:
+    worker = Worker()
+    clock.wait_for(worker)
+    clock.call_later(10, lambda: worker.work(lambda: None, seconds=1))
+    closing = threading.Timer(0.05, clock.close)
+    closing.start()
+    begun = time.monotonic()
+    settled = clock.advance(60, settle_seconds=30)
+
+    assert settled is False
+    assert time.monotonic() - begun < 0.8
+    assert clock.monotonic() == 10
+    for thread in (closing, *worker.threads):
+        thread.join()
+
+
 def test_only_one_moves_the_clock_at_a_time(clock: ManualClock) -> None:
     entered, leave = threading.Event(), threading.Event()
 
