@@ -130,6 +130,7 @@ class RieServer:
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
         self._events = self._make_event_worker()
         self._time.wait_for(self._events)
+        self._time.wait_for(self._fleet)
 
     def _make_event_worker(self) -> EventWorker:
         store, journal, owner = (

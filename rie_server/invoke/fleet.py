@@ -166,6 +166,11 @@ class Fleet:
 
     # --- upkeep --------------------------------------------------------------------------------------------------
 
+    def is_settled(self) -> bool:
+        """See ``observing.Settling``: an environment that has answered is idle from the moment it asks for more."""
+        with self.lock:
+            return not any(pool.finishing for pool in self.roster.pools.values())
+
     def begin_sweeping(self) -> None:
         """Begins to look regularly for environments idle too long, and for invocations that nobody can take."""
         self._reap_in(self._keepalive_seconds)

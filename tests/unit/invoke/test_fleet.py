@@ -253,3 +253,13 @@ def test_closing_refuses_what_waits_and_stops_what_runs(stage: Stage) -> None:
     stage.invoke("c")
     assert isinstance(stage.results["c"].refusal, ServiceException)
     assert stage.front_controller.running == 0
+
+
+def test_the_stage_is_settled_when_whoever_has_answered_is_idle_again(stage: Stage) -> None:
+    stage.invoke("a")
+    runtime = stage.runtime().next()
+    assert stage.fleet.is_settled(), "a running handler is real time's business"
+    runtime.respond()
+    assert not stage.fleet.is_settled()
+    runtime.next()
+    assert stage.fleet.is_settled()
