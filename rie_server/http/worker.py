@@ -121,13 +121,18 @@ class RieWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 front.close_socket(runtime_socket)
         if self._hurrying.is_set():
             return
-        draining = asyncio.create_task(asyncio.to_thread(server.drain, self.app.settings.drain_seconds))
+        loop, seconds = asyncio.get_running_loop(), self.app.settings.drain_seconds
+        over_at = loop.time() + seconds
+        draining = asyncio.create_task(asyncio.to_thread(server.drain, seconds))
         hurrying = asyncio.create_task(self._hurrying.wait())
         await asyncio.wait((draining, hurrying), return_when=asyncio.FIRST_COMPLETED)
         hurrying.cancel()
         if draining.done():
             draining.result()
-            await _flush(front)
+            # With time left everybody has a reply, and only the kernel has to take it; otherwise this would wait for
+            # the very invocations that nobody waits for any longer.
+            if loop.time() < over_at:
+                await _flush(front)
 
     # --- signals and the heartbeat ---
 
