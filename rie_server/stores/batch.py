@@ -24,9 +24,10 @@ class _Gathering:
 class Batch:
     """One statement over many rows. If it fails, each row is tried alone, so that one takes no neighbour with it."""
 
-    def __init__(self, database: Database, statement: Executable) -> None:
+    def __init__(self, database: Database, statement: Executable, *, can_wait: bool = False) -> None:
         self._database = database
         self._statement = statement
+        self._can_wait = can_wait
         self._lock = threading.Lock()
         self._open: _Gathering | None = None
 
@@ -46,7 +47,7 @@ class Batch:
                     self._open = None
             connection.execute(self._statement, gathering.rows)
 
-        self._database.submit(work, lambda _, error: self._done(gathering, error))
+        self._database.submit(work, lambda _, error: self._done(gathering, error), can_wait=self._can_wait)
 
     def _done(self, gathering: _Gathering, error: Exception | None) -> None:
         with self._lock:

@@ -33,6 +33,8 @@ OnDone = Callable[[T | None, Exception | None], None]
 
 GROUP_WORKS = 512
 BUSY_TIMEOUT_MS = 10_000
+# How long a write that can wait does so for others to share its commit, where writes follow one another more closely.
+PATIENCE_SECONDS = 0.01
 # Any number that nobody else uses for a lock in the same database.
 _PREPARING = 0x5249455F
 
@@ -42,11 +44,12 @@ def sqlite_url(data_dir: Path) -> str:
 
 
 class _Write(Generic[T]):
-    __slots__ = ("error", "on_done", "value", "work")
+    __slots__ = ("can_wait", "error", "on_done", "value", "work")
 
-    def __init__(self, work: Work[T], on_done: OnDone[T]) -> None:
+    def __init__(self, work: Work[T], on_done: OnDone[T], *, can_wait: bool) -> None:
         self.work = work
         self.on_done = on_done
+        self.can_wait = can_wait
         self.value: T | None = None
         self.error: Exception | None = None
 
@@ -73,12 +76,12 @@ class Database:
         self._writer = threading.Thread(target=self._write_groups, name="store-writer", daemon=True)
         self._writer.start()
 
-    def submit(self, work: Work[T], on_done: OnDone[T]) -> None:
-        """Queues ``work`` and returns at once."""
+    def submit(self, work: Work[T], on_done: OnDone[T], *, can_wait: bool = False) -> None:
+        """Queues ``work`` and returns at once. Where nobody waits for it, a busy database ``can_wait`` for a moment."""
         with self._closing_lock:
             closed = self._closed
             if not closed:
-                self._pending.put(_Write(work, on_done))
+                self._pending.put(_Write(work, on_done, can_wait=can_wait))
         if closed:
             on_done(None, ServiceException("The server is shutting down."))
 
@@ -122,23 +125,34 @@ class Database:
         self._engine.dispose()
 
     def _write_groups(self) -> None:
-        while True:
-            first = self._pending.get()
+        ended = False
+        while not ended:
+            first, is_busy = self._next()
             if first is None:
                 return
-            group, ended = [first], False
-            while len(group) < GROUP_WORKS:
-                try:
-                    following = self._pending.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    ended = True
-                    break
-                group.append(following)
+            group, ended = self._gather(first, PATIENCE_SECONDS if first.can_wait and is_busy else 0.0)
             self._commit(group)
-            if ended:
-                return
+
+    def _next(self) -> "tuple[_Write[Any] | None, bool]":
+        """Blocks for the next write; tells whether it came soon after the last one."""
+        try:
+            return self._pending.get(timeout=PATIENCE_SECONDS), True
+        except queue.Empty:
+            return self._pending.get(), False
+
+    def _gather(self, first: _Write[Any], patience_seconds: float) -> "tuple[list[_Write[Any]], bool]":
+        """All that shares a commit with ``first``, and whether the end came behind it."""
+        group = [first]
+        while len(group) < GROUP_WORKS:
+            try:
+                following = self._pending.get(timeout=patience_seconds)
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+            patience_seconds = 0.0
+        return group, False
 
     def _commit(self, group: list[_Write[Any]]) -> None:
         together = group

@@ -80,7 +80,8 @@ class DatabaseEventStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._additions = Batch(database, _insert)
-        self._removals = Batch(database, _remove)
+        # Whoever has run an event goes on without waiting for this.
+        self._removals = Batch(database, _remove, can_wait=True)
 
     def add(self, event: QueuedEvent, on_durable: OnDurable) -> None:
         self._additions.submit({**new_row(event), "state": QUEUED}, on_durable)

@@ -25,6 +25,7 @@ PREFIX = "/2015-03-31/functions/"
 SUFFIX = "/invocations"
 
 _USUAL_TYPES = frozenset((None, "", InvocationType.REQUEST_RESPONSE))
+_VALID_TYPES = _USUAL_TYPES | frozenset(InvocationType)
 _CONTENT = (("Content-Type", JSON), ("x-amzn-Remapped-Content-Length", "0"))
 
 
@@ -64,7 +65,7 @@ class InvokeOperation:
         invocation_type = headers.get("x-amz-invocation-type")
         log_type = headers.get("x-amz-log-type")
         client_context = headers.get("x-amz-client-context")
-        if invocation_type not in _USUAL_TYPES or log_type or client_context or request.query:
+        if invocation_type not in _VALID_TYPES or log_type or client_context or request.query:
             self._validate(request)
         function = called_function(request, request.path[len(PREFIX) : -len(SUFFIX)], self._settings, self._validate)
         if invocation_type in _USUAL_TYPES:

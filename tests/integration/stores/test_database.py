@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rie_server.errors import ConfigurationError, ServiceException
 from rie_server.stores import migrate
-from rie_server.stores.database import Database, _reason, sqlite_url
+from rie_server.stores.database import PATIENCE_SECONDS, Database, _reason, sqlite_url
 from rie_server.stores.schema import HEAD, functions, metadata
 
 
@@ -230,6 +230,36 @@ def test_concurrent_writes_share_a_commit(database: Database) -> None:
         assert done.acquire(timeout=10)
 
     assert len(transactions) == 1
+
+
+def test_what_nobody_waits_for_shares_a_commit_with_what_comes_a_moment_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rie_server.stores.database.PATIENCE_SECONDS", 5.0)
+    pause = Pause(database)
+    database.submit(insert_key("patient"), lambda *_: None, can_wait=True)
+    pause.go.set()
+    time.sleep(0.2)
+    assert keys(database) == []
+    assert database.write(insert_key("urgent")) == "urgent"
+    assert keys(database) == ["patient", "urgent"]
+
+
+def test_what_nobody_waits_for_is_written_at_once_when_the_database_has_been_idle(database: Database) -> None:
+    time.sleep(5 * PATIENCE_SECONDS)
+    written = threading.Event()
+    database.submit(insert_key("patient"), lambda *_: written.set(), can_wait=True)
+    assert written.wait(10)
+    assert keys(database) == ["patient"]
+
+
+def test_closing_waits_for_no_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rie_server.stores.database.PATIENCE_SECONDS", 60.0)
+    database = Database(sqlite_url(tmp_path))
+    written = threading.Event()
+    database.submit(insert_key("patient"), lambda *_: written.set(), can_wait=True)
+    database.close()
+    assert written.is_set()
 
 
 def test_a_write_that_fails_takes_no_neighbour_with_it(database: Database) -> None:
