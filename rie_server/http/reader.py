@@ -137,13 +137,14 @@ class RequestReader:
         self.in_head, self.in_body = False, True
         if self._head_may_be_large:
             self._check_head()
-        self._http10 = self._parser.get_http_version() == "1.0"
+        parser = self._parser
+        self._http10 = parser.get_http_version() == "1.0"
         if not self._http10 and "host" not in headers:
             raise Refusal(400, "BadRequest", "HTTP/1.1 requests need a Host header")
         length = headers.get("content-length")
         if length is not None and int(length) > self._limits.most_bytes:
             raise self._body_too_large()
-        if self._parser.should_upgrade():
+        if parser.should_upgrade():
             self._upgrade = True
         if "expect" in headers:
             if headers["expect"].lower() != "100-continue":
@@ -197,6 +198,8 @@ class RequestReader:
     def _target(self) -> tuple[str, str]:
         """Path and query of the request line; the authority of an absolute URL takes the place of Host."""
         url = self._url
+        if url.startswith(b"/") and b"?" not in url and b"%" not in url:
+            return url.decode("utf-8", "replace"), ""
         if not url.startswith(b"/") and url != b"*":
             try:
                 parsed = httptools.parse_url(url)
