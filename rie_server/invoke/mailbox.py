@@ -54,14 +54,7 @@ class Mailbox:
     def response(self, environment_id: str, request_id: str, payload: bytes) -> None:
         """The function's result."""
         environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
-        if len(payload) > RESPONSE_PAYLOAD_BYTES:
-            self._supervisor.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
-            raise RuntimeApiError(
-                413,
-                "RequestEntityTooLarge",
-                f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
-            )
-        self._supervisor.answer(environment, invocation, payload, None)
+        self._answer(environment, invocation, payload, None)
 
     def unreadable_response(self, environment_id: str, request_id: str) -> None:
         """The runtime answered in a mode that does not exist: the answer is refused, and the invocation has failed."""
@@ -73,7 +66,7 @@ class Mailbox:
     def error(self, environment_id: str, request_id: str, payload: bytes) -> None:
         """The function raised; ``payload`` goes to the caller as it is."""
         environment, invocation = self._take(environment_id, request_id, RuntimeMove.ERROR)
-        self._supervisor.answer(environment, invocation, payload[:RESPONSE_PAYLOAD_BYTES], UNHANDLED)
+        self._answer(environment, invocation, payload, UNHANDLED)
 
     def init_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
         """Initialization failed; the runtime is expected to exit now."""
@@ -84,6 +77,16 @@ class Mailbox:
             _permit(environment, RuntimeMove.INIT_ERROR)
             environment.move(RuntimeMove.INIT_ERROR)
             self._supervisor.expect_exit(environment, payload, error_type)
+
+    def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
+        if len(payload) > RESPONSE_PAYLOAD_BYTES:
+            self._supervisor.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
+            raise RuntimeApiError(
+                413,
+                "RequestEntityTooLarge",
+                f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
+            )
+        self._supervisor.answer(environment, invocation, payload, error)
 
     def _leave(self, environment: Environment, before: RuntimeState) -> None:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""

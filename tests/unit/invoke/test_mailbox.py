@@ -78,11 +78,14 @@ def test_an_error_goes_to_the_caller_as_it_is(stage: Stage) -> None:
     assert runtime.request_id == "b"
 
 
-def test_a_response_above_six_megabytes_is_413_to_the_runtime_and_a_function_error_to_the_caller(stage: Stage) -> None:
+@pytest.mark.parametrize("answer", ["response", "error"])
+def test_an_answer_above_six_megabytes_is_413_to_the_runtime_and_a_function_error_to_the_caller(
+    stage: Stage, answer: str
+) -> None:
     stage.invoke("a")
     runtime = stage.runtime().next()
     with pytest.raises(RuntimeApiError) as refused:
-        runtime.respond(b"x" * 6_291_557)
+        getattr(stage.mailbox, answer)(runtime.id, "a", b"x" * 6_291_557)
     assert refusal(refused) == (413, "RequestEntityTooLarge")
     assert stage.error_of("a") == {
         "errorType": "Function.ResponseSizeTooLarge",
