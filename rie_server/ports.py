@@ -187,6 +187,9 @@ class FunctionStore(Protocol):
     def load(self) -> Mapping[str, Mapping[str, Any]]:
         """All documents by key; called once, at start."""
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a document now, whoever has saved it."""
+
     def save(self, key: str, document: Mapping[str, Any]) -> None:
         """Inserts or replaces; returns after the commit is durable."""
 

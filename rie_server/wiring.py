@@ -7,6 +7,7 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
@@ -23,6 +24,7 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
+from rie_server.errors import ResourceNotFoundException
 from rie_server.events.attempts import Attempts
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.events.courier import Courier
@@ -33,6 +35,7 @@ from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
+from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_record import deliveries
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
@@ -87,6 +90,7 @@ class RieServer:
             clock=clock,
         )
         self._database = Database(settings.database_url or sqlite_url(settings.data_dir))
+        self._functions = DatabaseFunctionStore(self._database)
         self._code = ZipCodeStore(settings.data_dir / "code")
 
     def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
@@ -110,7 +114,7 @@ class RieServer:
             observer=self._metrics,
         )
         self._registry = FunctionRegistry(
-            store=DatabaseFunctionStore(self._database),
+            store=self._functions,
             code=self._code,
             objects=BotoObjectStorage(),
             images=self._executor.images,
@@ -160,9 +164,18 @@ class RieServer:
             real=real,
             owner=owner,
             is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere if self.settings.database_url else None,
             # A database of our own is written by nobody else.
             house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
+
+    def _is_elsewhere(self, function: str) -> bool:
+        """Whether another server that shares the database has made a function since this one was started."""
+        region, account, _, name = function.split(":")[3:]
+        with suppress(ResourceNotFoundException):
+            self._registry.get(FunctionArn(region=region, account=account, name=name))
+            return False
+        return self._functions.has(function)
 
     def _submit_event(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
         """The queue's ``submit`` for destinations, which are made before it: the queue's worker delivers to them."""

@@ -71,6 +71,7 @@ class EventWorker:
         real: Clock,
         owner: str,
         is_gone: Callable[[str], bool],
+        is_elsewhere: Callable[[str], bool] | None = None,
         slots: int = SLOTS,
         house_seconds: float = HOUSE_SECONDS,
     ) -> None:
@@ -81,6 +82,7 @@ class EventWorker:
             real: leases are renewed by it.
             owner: names this process in its claims.
             is_gone: whether it is certain that whoever another claim names has died.
+            is_elsewhere: whether only another server knows a lane's function; None where there is no other.
             slots: most functions run at a time.
             house_seconds: how often leases are renewed, the dead looked for, and the queue looked at for what other
                 servers have put there.
@@ -93,6 +95,7 @@ class EventWorker:
         self._real = real
         self._owner = owner
         self._is_gone = is_gone
+        self._is_elsewhere = is_elsewhere
         self._house_seconds = house_seconds
         self._thread = threading.Thread(target=self._run, name="event-worker", daemon=True)
         # Guards what follows; notified when the thread has something to do and when nothing is in flight any more.
@@ -103,9 +106,7 @@ class EventWorker:
         # Whether due events were left in the queue for want of slots, and whether one came free since it was looked at.
         self._is_short = False
         self._has_freed = False
-        self._working = False
-        self._draining = False
-        self._closed = False
+        self._working = self._draining = self._closed = False
         self._alarm: tuple[float, Timer] | None = None
         self._house_timer: Timer | None = None
 
@@ -214,7 +215,7 @@ class EventWorker:
     def _look(self) -> None:
         now = self._clock.now()
         lanes = self._store.lanes()
-        due = [lane for lane, due_at in lanes.items() if due_at <= now]
+        due = [lane for lane, due_at in lanes.items() if due_at <= now and not self._is_left_alone(lane)]
         allotted = self._allot(due)
         claimed: Sequence[QueuedEvent] = ()
         if allotted:
@@ -226,6 +227,11 @@ class EventWorker:
                 self._attempts.run(event, self)
             else:
                 self._attempts.send(event, self)
+
+    def _is_left_alone(self, lane: str) -> bool:
+        """Events of a function that this server does not know would end here as those of a deleted one."""
+        runs = not lane.startswith(ENDED_LANE_PREFIX)
+        return runs and self._is_elsewhere is not None and self._is_elsewhere(lane)
 
     def _allot(self, lanes: Sequence[str]) -> Mapping[str, int]:
         with self._changed:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from rie_server.stores.database import Database
 from rie_server.stores.schema import functions
 
+_has = select(functions.c.key).where(functions.c.key == bindparam("sought"))
 _insert = insert(functions)
 _replace = update(functions).where(functions.c.key == bindparam("sought"))
 _delete = delete(functions).where(functions.c.key == bindparam("sought"))
@@ -23,6 +24,10 @@ class DatabaseFunctionStore:
         with self._database.read() as connection:
             rows = connection.execute(select(functions.c.key, functions.c.document)).all()
         return dict(tuple(row) for row in rows)
+
+    def has(self, key: str) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(_has, {"sought": key}).first() is not None
 
     def save(self, key: str, document: Mapping[str, Any]) -> None:
         content = dict(document)

@@ -40,6 +40,13 @@ def test_a_saved_document_is_loaded_as_it_was(store: FunctionStore) -> None:
     assert dict(store.load()) == {KEY: document}
 
 
+def test_it_can_be_asked_whether_there_is_a_document(store: FunctionStore) -> None:
+    store.save(KEY, {"a": 1})
+
+    assert store.has(KEY)
+    assert not store.has(f"{KEY}-2")
+
+
 def test_saving_again_replaces_the_whole_document(store: FunctionStore) -> None:
     store.save(KEY, {"a": 1, "b": 2})
     store.save(KEY, {"a": 3})

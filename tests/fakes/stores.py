@@ -30,6 +30,9 @@ class MemoryFunctionStore:
     def load(self) -> Mapping[str, Mapping[str, Any]]:
         return copy.deepcopy(self._documents)
 
+    def has(self, key: str) -> bool:
+        return key in self._documents
+
     def save(self, key: str, document: Mapping[str, Any]) -> None:
         self._documents[key] = copy.deepcopy(dict(document))
 

@@ -1,13 +1,19 @@
 """What is PostgreSQL's own: servers that share one, connections that break, and places that are not there."""
 
+import json
 import threading
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rie_server.errors import ConfigurationError
 from rie_server.stores.database import Database
 from rie_server.stores.functions import DatabaseFunctionStore
+from tests.conftest import RieServer, wait_until
+from tests.integration.invoke.deploying import create
 from tests.servers.postgresql import PostgresqlServer
 
 
@@ -62,3 +68,30 @@ def test_a_url_of_something_else_stops_the_start(url: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         Database(url)
     assert str(refusal.value) == words
+
+
+def test_a_server_leaves_the_events_of_functions_that_another_one_has_made_to_that_one(
+    postgresql: PostgresqlServer, tmp_path: Path
+) -> None:
+    url = postgresql.new_database()
+    servers = [RieServer(tmp_path / name, database_url=url, async_retry_base_seconds=2.0) for name in ("a", "b")]
+    for server in servers:
+        server.wait_ready()
+    client = servers[0].client()
+    create(client, "fails", "def handler(event, context):\n    raise ValueError('no')\n")
+    client.put_function_event_invoke_config(FunctionName="fails", MaximumRetryAttempts=1)
+    for _ in range(20):
+        client.invoke(FunctionName="fails", InvocationType="Event", Payload=b"{}")
+
+    ended: list[dict[str, Any]] = wait_until(lambda: _ended(servers, 20), seconds=20, what="20 endings")
+    assert [event["status_code"] for event in ended] == [200] * 20
+    for server in servers:
+        server.stop()
+
+
+def _ended(servers: list[RieServer], count: int) -> list[dict[str, Any]] | None:
+    ended: list[dict[str, Any]] = []
+    for server in servers:
+        with urllib.request.urlopen(f"{server.url}/_rie/events") as reply:
+            ended += [event for event in json.load(reply)["events"] if event["ended_at"] is not None]
+    return ended if len(ended) == count else None

@@ -72,6 +72,7 @@ class Stage:
         self.clock = FakeClock()
         self.real = FakeClock()
         self.gone: set[str] = set()
+        self.elsewhere: set[str] = set()
         self.workers: list[EventWorker] = []
         self.new_worker()
 
@@ -104,6 +105,7 @@ class Stage:
             real=self.real,
             owner="me",
             is_gone=lambda owner: owner in self.gone,
+            is_elsewhere=lambda lane: lane.rpartition(":")[2] in self.elsewhere,
             slots=slots,
         )
         self.workers.append(self.worker)

@@ -181,6 +181,19 @@ def test_events_of_a_deleted_function_are_removed_with_a_word(stage: Stage, capl
     assert "is dropped: RetriesExhausted: Function not found: orders" in caplog.text
 
 
+def test_events_of_a_function_that_only_another_server_knows_are_left_to_it(stage: Stage) -> None:
+    stage.elsewhere.add("orders")
+    stage.worker.start()
+    stage.submit("a")
+    stage.submit("b", name="others")
+    eventually(lambda: stage.queued() == ["a"])
+    stage.claim_for("other")  # free
+
+    stage.elsewhere.clear()
+    stage.gone.add("other")
+    stage.advance_until(lambda: stage.queued() == [], step_seconds=1.0)
+
+
 def test_a_fault_in_the_invoker_costs_a_delay_and_not_the_event(stage: Stage) -> None:
     stage.invoker.refuse["orders"] = RuntimeError("a bug")
     stage.worker.start()
