@@ -74,9 +74,11 @@ def test_a_server_leaves_the_events_of_functions_that_another_one_has_made_to_th
     postgresql: PostgresqlServer, tmp_path: Path
 ) -> None:
     url = postgresql.new_database()
-    servers = [RieServer(tmp_path / name, database_url=url, async_retry_base_seconds=2.0) for name in ("a", "b")]
-    for server in servers:
-        server.wait_ready()
+    servers = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        servers.append(RieServer(tmp_path / name, database_url=url, async_retry_base_seconds=2.0))
+        servers[-1].wait_ready()
     client = servers[0].client()
     create(client, "fails", "def handler(event, context):\n    raise ValueError('no')\n")
     client.put_function_event_invoke_config(FunctionName="fails", MaximumRetryAttempts=1)
