@@ -33,6 +33,7 @@ OnDone = Callable[[T | None, Exception | None], None]
 
 GROUP_WORKS = 512
 BUSY_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_SECONDS = 10
 # How long a write that can wait does so for others to share its commit, where writes follow one another more closely.
 PATIENCE_SECONDS = 0.01
 # Any number that nobody else uses for a lock in the same database.
@@ -210,7 +211,7 @@ def _parsed(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise ConfigurationError("RIE_DATABASE_URL is not a URL such as postgresql://user@host/database.") from None
     if parsed.drivername in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
@@ -222,7 +223,9 @@ def _parsed(url: str) -> URL:
 def _postgresql_engine(url: URL) -> Engine:
     try:
         # A connection that the database has closed meanwhile is noticed before it is used.
-        return create_engine(url, pool_pre_ping=True)
+        # Where something else listens, or nothing answers, a start fails instead of waiting for ever.
+        patience = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        return create_engine(url, pool_pre_ping=True, connect_args=patience)
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"PostgreSQL needs the package {missing.name}: pip install 'rie-server[postgresql]'."

@@ -1,6 +1,7 @@
 """What is PostgreSQL's own: servers that share one, connections that break, and places that are not there."""
 
 import json
+import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -57,10 +58,17 @@ def test_a_database_that_is_not_there_stops_the_start_in_one_line(postgresql: Po
     assert "\n" not in str(refusal.value)
 
 
+def test_a_place_where_nothing_answers_stops_the_start_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rie_server.stores.database.CONNECT_TIMEOUT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ConfigurationError, match="timeout"):
+        Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/db")
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
         ("nonsense", "RIE_DATABASE_URL is not a URL such as postgresql://user@host/database."),
+        ("postgresql://me@host:port/db", "RIE_DATABASE_URL is not a URL such as postgresql://user@host/database."),
         ("mysql://me@host/db", "RIE_DATABASE_URL names mysql; this server uses PostgreSQL or SQLite."),
     ],
 )
