@@ -288,5 +288,7 @@ class EventWorker:
 
     def _want(self, more: "_Wanted") -> None:
         with self._changed:
-            self._wanted |= more
-            self._changed.notify_all()
+            wanted = self._wanted | more
+            if wanted != self._wanted:  # else the thread knows
+                self._wanted = wanted
+                self._changed.notify_all()

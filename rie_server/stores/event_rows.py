@@ -22,8 +22,13 @@ _OPTIONS: Mapping[str, Any] = {
 }
 
 
-def new_row(event: QueuedEvent) -> dict[str, Any]:
-    """Everything but the state; for an event that is stored for the first time."""
+def is_untouched(event: QueuedEvent) -> bool:
+    """Whether nothing has happened to the event yet: ``first_columns`` then say all."""
+    return not (event.attempts or event.refusals or event.last_result or event.ended)
+
+
+def first_columns(event: QueuedEvent) -> dict[str, Any]:
+    """What an event brings with it; the state and the columns of its progress come to it."""
     request = event.request
     options = {name: getattr(request, name) for name, default in _OPTIONS.items() if getattr(request, name) != default}
     return {
@@ -34,7 +39,7 @@ def new_row(event: QueuedEvent) -> dict[str, Any]:
         "options": options or None,
         "enqueued_at": event.enqueued_at,
         "due_at": event.enqueued_at,
-        **progress(event),
+        "lane": event.lane,
     }
 
 
