@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,11 @@ def test_a_url_of_something_else_stops_the_start(url: str, words: str) -> None:
 
 
 def test_a_server_leaves_the_events_of_functions_that_another_one_has_made_to_that_one(
-    postgresql: PostgresqlServer, tmp_path: Path
+    postgresql: PostgresqlServer, tmp_path: Path, start_rie: Callable[..., RieServer]
 ) -> None:
     url = postgresql.new_database()
-    servers = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        servers.append(RieServer(tmp_path / name, database_url=url, async_retry_base_seconds=2.0))
-        servers[-1].wait_ready()
+    settings = {"database_url": url, "async_retry_base_seconds": 2.0}
+    servers = [start_rie(data_dir=tmp_path / name, **settings) for name in ("a", "b")]
     client = servers[0].client()
     create(client, "fails", "def handler(event, context):\n    raise ValueError('no')\n")
     client.put_function_event_invoke_config(FunctionName="fails", MaximumRetryAttempts=1)
@@ -95,8 +92,6 @@ def test_a_server_leaves_the_events_of_functions_that_another_one_has_made_to_th
 
     ended: list[dict[str, Any]] = wait_until(lambda: _ended(servers, 20), seconds=20, what="20 endings")
     assert [event["status_code"] for event in ended] == [200] * 20
-    for server in servers:
-        server.stop()
 
 
 def _ended(servers: list[RieServer], count: int) -> list[dict[str, Any]] | None:
