@@ -24,7 +24,7 @@ from rie_server.ports import Clock, Executor
 # A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
 LAST_WORDS_SECONDS = 1.0
 # Reading how much memory was used costs as much as a tenth of a short invocation, so short ones share a reading.
-MEMORY_READING_SECONDS = 0.02
+MEMORY_READING_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from rie_server.model.invocation import InvocationReport
 from rie_server.ports import Clock
 from rie_server.telemetry import platform_lines
 
-WRITE_DELAY_SECONDS = 0.05
+WRITE_DELAY_SECONDS = 0.1
 CLOSE_SECONDS = 2.0
 ROTATE_BYTES = 10 * 1024 * 1024
 # Above this the reader of our output or the disk has stalled, or a function prints faster than anybody can write; the

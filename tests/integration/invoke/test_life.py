@@ -283,3 +283,9 @@ def test_the_echo_of_six_megabytes_passes_and_more_is_a_function_error(client: A
         },
     )
     assert len(invoke(client, "grows", 6 * 1024 * 1024 + 98).payload) == 6 * 1024 * 1024 + 98
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has batch scheduling")
+def test_a_runtime_does_not_interrupt_the_server_when_it_wakes_up(client: Any) -> None:
+    create(client, "batch", "import os\ndef handler(event, context):\n    return os.sched_getscheduler(0)\n")
+    assert invoke(client, "batch").payload & ~os.SCHED_RESET_ON_FORK == os.SCHED_BATCH
