@@ -7,6 +7,7 @@ fails the test.
 
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -41,9 +42,12 @@ def require_fixture() -> Callable[[str, str], NoReturn]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on, below those that the system hands out by itself in the meantime."""
+    for port in random.sample(range(12_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no loopback port is free")
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "the condition") -> Any:

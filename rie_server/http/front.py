@@ -120,7 +120,11 @@ class Front:
 
     def drain_lambda(self) -> None:
         """From now on every reply of the Lambda API ends its connection."""
-        self._lambda.drain()
+        self._lambda.draining = True
+
+    def close_idle_lambda(self) -> None:
+        """Ends the connections of the Lambda API on which nobody waits for a reply."""
+        self._lambda.close_idle()
 
     @property
     def is_lambda_busy(self) -> bool:

@@ -79,9 +79,8 @@ class Listener:
         for connection in tuple(self.connections):
             connection.check_timeouts()
 
-    def drain(self) -> None:
-        """Idle connections end now, the others with the reply they wait for."""
-        self.draining = True
+    def close_idle(self) -> None:
+        """Ends the connections that wait for no reply; a request that is on its way on one of them is lost."""
         for connection in tuple(self.connections):
             connection.close_when_idle()
 

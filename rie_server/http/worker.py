@@ -35,6 +35,7 @@ BOOT_FAILED = 3
 
 # For the last bytes of replies once nothing is in flight any more.
 _FLUSH_SECONDS = 2.0
+_LINGER_SECONDS = 1.0
 _LIFECYCLE_THREADS = 3
 # The loop does not wait for a thread that computes for longer than this.
 _SWITCH_INTERVAL_SECONDS = 0.001
@@ -119,6 +120,11 @@ class RieWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         if self._superseded:
             for runtime_socket in sockets[1:]:
                 front.close_socket(runtime_socket)
+            # The next worker answers already. Callers who keep their connection open learn from its next reply that it
+            # ends, so that no request of theirs meets a connection which is just being closed.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurrying.wait(), _LINGER_SECONDS)
+        front.close_idle_lambda()
         if self._hurrying.is_set():
             return
         loop, seconds = asyncio.get_running_loop(), self.app.settings.drain_seconds
