@@ -197,11 +197,14 @@ class ProcessExecutor:
         )
 
     def _on_stopped(self, environment: ProcessEnvironment) -> None:
+        self._cleaner.submit(self._free, environment)
+
+    def _free(self, environment: ProcessEnvironment) -> None:
+        environment.holdings.free(self._clock)
+        # Until its end has been seen it counts as running, so that ``close`` leaves no process uncollected.
+        environment.exited.wait(_STOP_SECONDS)
         with self._lock:
-            if environment not in self._running:
-                return
             self._running.discard(environment)
-        self._cleaner.submit(environment.holdings.free, self._clock)
 
 
 def _confine(process_id: int, holdings: Holdings, memory_bytes: int) -> None:
