@@ -9,6 +9,9 @@ fi
 command -v dockerd >/dev/null || { echo "dockerd is not installed" >&2; exit 1; }
 
 log="${RIE_DOCKER_LOG:-/tmp/rie-dockerd.log}"
+# An engine that was killed leaves its pid file, and the next one would not start beside it.
+pid_file=/var/run/docker.pid
+if [ -e "$pid_file" ] && [ "$(cat "/proc/$(cat "$pid_file")/comm" 2>/dev/null)" != dockerd ]; then rm -f "$pid_file"; fi
 setsid --fork sh -c 'echo $$ >"$1.pid"; exec dockerd --host=unix:///var/run/docker.sock' sh "$log" \
     </dev/null >"$log" 2>&1
 for _ in $(seq 1 120); do
