@@ -25,7 +25,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
-USER, PASSWORD = "guest", "guest"  # noqa: S105 - what a RabbitMQ without settings has
+USER, PASSWORD = "guest", "guest"
 
 
 class RabbitMqServer:
