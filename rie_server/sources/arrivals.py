@@ -17,6 +17,8 @@ class Arrivals:
 
     def put(self, record: SourceRecord) -> None:
         with self._changed:
+            if self._end is not None:
+                return
             self._records.append(record)
             self._changed.notify()
 
@@ -31,6 +33,10 @@ class Arrivals:
     @property
     def ended(self) -> SourceError | None:
         return self._end
+
+    @property
+    def waiting(self) -> int:
+        return len(self._records)
 
     def take(self, most: int, wait_seconds: float) -> list[SourceRecord]:
         """Up to ``most`` records; waits for the first one.

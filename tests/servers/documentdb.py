@@ -26,7 +26,7 @@ ROUNDS = 4096
 HISTORY_LOST, AUTHENTICATION_FAILED, UNAUTHORIZED, NO_COMMAND = 286, 18, 13, 59
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     def __init__(self, code: int, name: str, message: str) -> None:
         super().__init__(message)
         self.reply = {"ok": 0.0, "errmsg": message, "code": code, "codeName": name}
@@ -69,7 +69,7 @@ class Changes:
         else:
             return len(self.log)
         if first < self.forgotten:
-            raise Refusal(HISTORY_LOST, "ChangeStreamHistoryLost", "Resume of change stream was not possible")
+            raise RefusedError(HISTORY_LOST, "ChangeStreamHistoryLost", "Resume of change stream was not possible")
         return first
 
 
@@ -157,7 +157,7 @@ class Connection(socketserver.BaseRequestHandler):
                 assert operation == OP_MSG, operation
                 try:
                     reply = self._answer(_command(body))
-                except Refusal as refusal:
+                except RefusedError as refusal:
                     reply = refusal.reply
                 data = b"\0\0\0\0\0" + bson.encode(reply)
                 self.request.sendall(struct.pack("<iiii", 16 + len(data), 0, request_id, OP_MSG) + data)
@@ -184,10 +184,10 @@ class Connection(socketserver.BaseRequestHandler):
         if name in ("ping", "endSessions"):
             return {"ok": 1.0}
         if self.user is None:
-            raise Refusal(UNAUTHORIZED, "Unauthorized", f"Command {name} requires authentication")
+            raise RefusedError(UNAUTHORIZED, "Unauthorized", f"Command {name} requires authentication")
         act = getattr(self, f"_{name.lower()}", None)
         if act is None:
-            raise Refusal(NO_COMMAND, "CommandNotFound", f"no such command: {name!r}")
+            raise RefusedError(NO_COMMAND, "CommandNotFound", f"no such command: {name!r}")
         reply: dict[str, Any] = {"ok": 1.0, **act(command, command["$db"])}
         return reply
 
@@ -226,7 +226,7 @@ class Connection(socketserver.BaseRequestHandler):
         signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
         wanted = bytes(a ^ b for a, b in zip(key, signature, strict=True))
         if self.scram["user"] != USER or not hmac.compare_digest(base64.b64decode(proof), wanted):
-            raise Refusal(AUTHENTICATION_FAILED, "AuthenticationFailed", "Authentication failed.")
+            raise RefusedError(AUTHENTICATION_FAILED, "AuthenticationFailed", "Authentication failed.")
         self.user = USER
         server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
         payload = b"v=" + base64.b64encode(server)
@@ -278,7 +278,7 @@ class Connection(socketserver.BaseRequestHandler):
 
     def _getmore(self, command: dict[str, Any], database: str) -> dict[str, Any]:
         if command["getMore"] not in self.cluster.cursors:
-            raise Refusal(43, "CursorNotFound", f"cursor id {command['getMore']} not found")
+            raise RefusedError(43, "CursorNotFound", f"cursor id {command['getMore']} not found")
         wait_seconds = command.get("maxTimeMS", 1000) / 1000
         return self._batch(command["getMore"], "nextBatch", wait_seconds, command.get("batchSize", 101))
 
@@ -293,7 +293,7 @@ class Connection(socketserver.BaseRequestHandler):
         with changes.condition:
             changes.condition.wait_for(lambda: len(changes.log) > cursor["next"], wait_seconds)
             if cursor["next"] < changes.forgotten:
-                raise Refusal(HISTORY_LOST, "ChangeStreamHistoryLost", "The change stream has expired")
+                raise RefusedError(HISTORY_LOST, "ChangeStreamHistoryLost", "The change stream has expired")
             while cursor["next"] < len(changes.log) and len(batch) < (most or 101):
                 change = changes.log[cursor["next"]]
                 cursor["next"] += 1
