@@ -1,6 +1,6 @@
 """Certificates that a test makes for itself: an authority, a server on this machine, and a client with a password."""
 
-import datetime
+import datetime as dt
 import ipaddress
 from pathlib import Path
 
@@ -50,15 +50,15 @@ def _signed(name, key, authority_key):
     def named(common_name):
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(named(name))
         .issuer_name(named("authority"))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=name == "authority", path_length=None), critical=True)
     )
     if name == "server":

@@ -44,6 +44,8 @@ def _jars() -> Path:
         return jars
     if "kafka" not in os.environ.get("RIE_REQUIRE", ""):
         require("kafka", f"there is no {jars}; RIE_REQUIRE=kafka fetches it")
+    if shutil.which("mvn") is None:
+        require("kafka", "there is no mvn to fetch its jars with")
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         (Path(folder) / "pom.xml").write_text(_POM)
@@ -69,9 +71,8 @@ class KafkaServer:
     def __init__(self) -> None:
         if find_spec("confluent_kafka") is None:
             require("kafka", "confluent-kafka is not installed")
-        for program in ("java", "mvn"):
-            if shutil.which(program) is None:
-                require("kafka", f"there is no {program}")
+        if shutil.which("java") is None:
+            require("kafka", "there is no java")
         self._jars = _jars()
         self._folder = Path(tempfile.mkdtemp(prefix="rie-kafka-"))
         self.certificates = Certificates(self._folder)
