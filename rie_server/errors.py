@@ -196,3 +196,24 @@ class DeliveryError(RieError):
 
 class LeaseLostError(RieError):
     """Somebody else has the event by now; what was to be written was not."""
+
+
+class SourceError(RieError):
+    """An event source could not be read or answered with an error; its text, after ``PROBLEM: ``, is what
+    LastProcessingResult says.
+
+    Attributes:
+        passes: whether trying again may help without anybody's doing; where it does not, who polls waits longest.
+    """
+
+    def __init__(self, message: str, *, passes: bool = True) -> None:
+        super().__init__(message)
+        self.passes = passes
+
+
+class IteratorExpiredError(SourceError):
+    """A stream's iterator is too old, or was given by a stream that has been made anew since."""
+
+
+class ShardGoneError(SourceError):
+    """A shard's records have all expired, and with them the shard."""

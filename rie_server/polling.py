@@ -1,0 +1,164 @@
+"""Ports of event source mappings: the third page of ``ports``.
+
+``pollers`` is the stage, ``sources`` are its adapters, ``stores`` keep mappings and checkpoints; they meet here.
+Unless a port says otherwise its methods may be called from any thread, and may block within the adapter's timeouts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from rie_server.model.event_source import EventSourceMapping, Shard, ShardRead, SourceRecord, StreamPosition
+from rie_server.ports import OnDurable
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+
+
+class MappingStore(Protocol):
+    """Durable event source mappings. ``save`` and ``delete`` return after the commit is durable."""
+
+    def load(self) -> Sequence[EventSourceMapping]: ...
+
+    def save(self, mapping: EventSourceMapping) -> None: ...
+
+    def delete(self, uuid: str) -> None:
+        """Forgets a mapping together with its checkpoints."""
+
+
+class CheckpointStore(Protocol):
+    """How far each mapping has come, by the names of its shards (or of whatever it goes forward in)."""
+
+    def load(self, uuid: str) -> Mapping[str, Mapping[str, Any]]:
+        """The documents by shard."""
+
+    def save(self, uuid: str, shard_id: str, document: Mapping[str, Any], on_durable: OnDurable | None = None) -> None:
+        """Replaces a checkpoint; returns at once. Later checkpoints of a mapping never become durable before earlier
+        ones. ``on_durable`` is called on the store's thread and must not block.
+        """
+
+    def forget(self, uuid: str, shard_id: str) -> None:
+        """Removes the checkpoint of a shard that no longer exists; returns at once."""
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+class EventSource(Protocol):
+    """What every source can do. Its errors are ``SourceError``s."""
+
+    def event(self, records: Sequence[SourceRecord]) -> dict[str, Any]:
+        """The event that the handler gets for ``records``, in AWS's shape. Pure."""
+
+    def backlog(self) -> int | None:
+        """How many records wait, roughly; None where that cannot be known."""
+
+    def close(self) -> None:
+        """Ends its connections; what was received and not acknowledged goes back to the source. Idempotent."""
+
+
+class QueueSource(EventSource, Protocol):
+    """SQS and Amazon MQ: messages are hidden from others while they are worked on, and come again if they fail.
+
+    Several threads may receive at a time.
+    """
+
+    def receive(self, most: int, wait_seconds: float) -> Sequence[SourceRecord]:
+        """Up to ``most`` messages (fewer where the source has a limit, as SQS has 10); waits for the first one."""
+
+    def acknowledge(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
+        """Deletes messages; returns those that the source would not delete."""
+
+    def release(self, records: Sequence[SourceRecord]) -> None:
+        """Gives messages back that failed or were not tried: SQS leaves them to the visibility timeout, a broker
+        delivers them again.
+        """
+
+
+class StreamSource(EventSource, Protocol):
+    """Kinesis and DynamoDB Streams."""
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards that can still be read, open or closed."""
+
+    def iterator(self, shard_id: str, position: StreamPosition) -> str: ...
+
+    def read(self, iterator: str, most: int) -> ShardRead:
+        """Returns at once, also without records.
+
+        Raises:
+            IteratorExpiredError: ask for a new one, after the last record that was read.
+            ShardGoneError: the shard has been trimmed away.
+        """
+
+
+class SourceInspector(Protocol):
+    """Looks at a source before a mapping to it is created."""
+
+    def check(self, mapping: EventSourceMapping) -> None:
+        """
+        Raises:
+            InvalidParameterValueException: no such queue or stream, no access, ...; in AWS's words.
+        """
+
+
+# --- pollers ----------------------------------------------------------------------------------------------------------
+
+
+class Poller(Protocol):
+    """Polls one source for one mapping until it is stopped. Owns its threads."""
+
+    def start(self) -> None:
+        """Returns at once; trouble with the source is reported, not raised."""
+
+    def stop(self) -> None:
+        """Takes no more records; returns at once. What is in flight is finished by ``join``."""
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Waits until nothing is in flight and every thread has ended; False if that took too long."""
+
+    def is_settled(self) -> bool:
+        """See ``observing.Settling``."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """For a person who watches: ``backlog`` (or ``behind_seconds``), ``pollers``, ``in_flight``. Cheap."""
+
+
+class MappingReporter(Protocol):
+    """What a poller tells of its mapping; must not block."""
+
+    def processed(self, result: str) -> None:
+        """``LastProcessingResult``: ``OK``, ``No records processed``, ``PROBLEM: Function call failed``, ..."""
+
+    def disable(self, reason: str) -> None:
+        """The mapping cannot go on without its user, who reads ``reason`` as StateTransitionReason."""
+
+
+# Makes the poller of a mapping; ``wiring`` knows which kind of mapping has which.
+MakePoller = Callable[[EventSourceMapping, MappingReporter], Poller]
+
+
+class PollObserver(Protocol):
+    """Counts what pollers do, under AWS's names of EventSourceMapping metrics. Must not block, never raises."""
+
+    def polled(self, mapping: EventSourceMapping, count: int) -> None:
+        """PolledEventCount."""
+
+    def filtered_out(self, mapping: EventSourceMapping, count: int) -> None:
+        """FilteredOutEventCount."""
+
+    def invoked(self, mapping: EventSourceMapping, count: int) -> None:
+        """InvokedEventCount: records that were handed to the function, again at each attempt."""
+
+    def failed_invoke(self, mapping: EventSourceMapping, count: int) -> None:
+        """FailedInvokeEventCount: records of invocations that failed, in part or whole."""
+
+    def deleted(self, mapping: EventSourceMapping, count: int) -> None:
+        """DeletedEventCount (SQS)."""
+
+    def delivered_on_failure(self, mapping: EventSourceMapping, count: int) -> None:
+        """OnFailureDestinationDeliveredEventCount."""
+
+    def dropped(self, mapping: EventSourceMapping, count: int) -> None:
+        """DroppedEventCount: given up without a destination that took them."""
+
+    def iterator_age(self, mapping: EventSourceMapping, age_ms: float) -> None:
+        """IteratorAge: of the last record of a batch, when the function gets it."""
