@@ -19,9 +19,7 @@ _RETRIES: Final = frozenset(
 )
 _POSITION: Final = frozenset({"StartingPosition", "StartingPositionTimestamp"})
 _FILTERED: Final = frozenset({"FilterCriteria", "FunctionResponseTypes", "MetricsConfig"})
-_STREAM: Final = (
-    _EVERYWHERE | _RETRIES | _POSITION | _FILTERED | {"ParallelizationFactor", "TumblingWindowInSeconds"}
-)
+_STREAM: Final = _EVERYWHERE | _RETRIES | _POSITION | _FILTERED | {"ParallelizationFactor", "TumblingWindowInSeconds"}
 _KAFKA: Final = (
     _EVERYWHERE
     | _RETRIES

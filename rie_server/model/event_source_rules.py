@@ -10,8 +10,8 @@ from typing import Any
 from rie_server.errors import InvalidParameterValueException, ResourceConflictException
 from rie_server.model.arn import LATEST, FunctionArn, parse_function_reference
 from rie_server.model.event_source import EventSourceMapping, SourceKind
-from rie_server.model.event_source_checks import check_settings, check_starting_position
 from rie_server.model.event_source_arn import source_kind
+from rie_server.model.event_source_checks import check_settings, check_starting_position
 from rie_server.model.event_source_members import (
     KAFKA_CONFIG,
     REQUIRED,
@@ -117,11 +117,11 @@ def _polls_the_same(one: EventSourceMapping, other: EventSourceMapping) -> bool:
         return False
     if one.kind is SourceKind.SELF_MANAGED_KAFKA:
         shared = {*bootstrap_servers(one.members)} & {*bootstrap_servers(other.members)}
-        return bool(shared) and one.members["Topics"] == other.members["Topics"]
+        return bool(shared) and bool(one.members["Topics"] == other.members["Topics"])
     return _part(one) == _part(other)
 
 
-def _part(mapping: EventSourceMapping) -> Any:
+def _part(mapping: EventSourceMapping) -> tuple[Any, ...]:
     """What of its source a mapping polls, where a source has several things to poll."""
     members = mapping.members
     hosts = [one.get("URI") for one in members.get("SourceAccessConfigurations", ()) if one["Type"] == "VIRTUAL_HOST"]

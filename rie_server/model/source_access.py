@@ -18,9 +18,7 @@ _TOKENS: Final = frozenset({"OAUTHBEARER_AUTH", "IAM_OAUTHBEARER_AUTH"})
 _WITHOUT_URI: Final = frozenset({"IAM_AUTH", "IAM_OAUTHBEARER_AUTH"})
 # Who asks: a cluster takes one of them.
 _AUTHENTICATION: Final = (
-    frozenset(
-        {"BASIC_AUTH", "SASL_SCRAM_256_AUTH", "SASL_SCRAM_512_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "IAM_AUTH"}
-    )
+    frozenset({"BASIC_AUTH", "SASL_SCRAM_256_AUTH", "SASL_SCRAM_512_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "IAM_AUTH"})
     | _TOKENS
 )
 _ALLOWED: Final[Mapping[SourceKind, frozenset[str]]] = {
