@@ -64,7 +64,8 @@ class KafkaSource:
         with self._lock:
             self._cluster = cluster
         self._watcher, self._failure, self._trouble = watcher, None, None
-        settings = {**consumer_settings(self._mapping, cluster), 
+        settings = {
+            **consumer_settings(self._mapping, cluster),
             "error_cb": self._on_error,
             "on_commit": self._on_commit,
         }
