@@ -72,17 +72,20 @@ class PollerManager:
         keeper = self._keepers.get(uuid)
         return {} if keeper is None else keeper.describe()
 
-    def drain(self, timeout_seconds: float) -> bool:
-        """No poller takes any more records; waits for what is in flight. False when some is after
-        ``timeout_seconds``: its records come again after a restart. Idempotent.
-        """
-        give_up_at = self._real.monotonic() + timeout_seconds
+    def stop(self) -> None:
+        """No poller takes any more records, and none is started. Returns at once. Idempotent."""
         with self._lock:
             self._draining = True
-        keepers = self._all()
-        for keeper in keepers:
+        for keeper in self._all():
             keeper.end()
-        late = [keeper for keeper in keepers if not keeper.join(max(0.0, give_up_at - self._real.monotonic()))]
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Stops, and waits for what is in flight. False when some is after ``timeout_seconds``: its records come again
+        after a restart. Idempotent.
+        """
+        give_up_at = self._real.monotonic() + timeout_seconds
+        self.stop()
+        late = [keeper for keeper in self._all() if not keeper.join(max(0.0, give_up_at - self._real.monotonic()))]
         if late:
             log.warning("%d event source mappings still had records in flight at the end", len(late))
         return not late

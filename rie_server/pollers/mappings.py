@@ -1,7 +1,7 @@
 """The control plane of event source mappings: what their operations do, from members to the mapping as it is then.
 
 A change is durable when a method returns; its poller starts or stops behind it, and the mapping is in transition until
-that is over. ``start`` before first use; ``drain`` and ``close`` in this order at the end. Thread-safe; methods block
+that is over. ``start`` before first use; ``close`` after the last. Thread-safe; methods block
 for the store, ``create`` for the source, too.
 """
 
@@ -25,6 +25,9 @@ from rie_server.polling import MakePoller, MappingStore, SourceInspector
 from rie_server.ports import Clock
 
 log = logging.getLogger(__name__)
+
+# For keepers that were waiting for a poller until now.
+_CLOSE_SECONDS = 0.5
 
 FunctionExists = Callable[[FunctionArn], bool]
 
@@ -67,13 +70,9 @@ class EventSourceMappings:
             if mapping.state is not MappingState.DISABLED:
                 self._apply(mapping)
 
-    def drain(self, timeout_seconds: float) -> bool:
-        """See ``PollerManager.drain``."""
-        return self.manager.drain(timeout_seconds)
-
     def close(self) -> None:
-        """Idempotent."""
-        self.manager.drain(0.0)
+        """After the manager's ``drain``, if it was drained. Idempotent."""
+        self.manager.drain(_CLOSE_SECONDS)
         self._results.close()
         self._records.close()
 
