@@ -66,6 +66,9 @@ def environment_variables(
         "LAMBDA_TASK_ROOT": "/var/task",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
     }
+    if function.log_settings.is_json:
+        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        variables["AWS_LAMBDA_LOG_LEVEL"] = function.log_settings.application_level
     if function.handler is not None:
         variables["_HANDLER"] = function.handler
     if function.runtime is not None and not function.runtime.startswith("provided"):

@@ -12,6 +12,7 @@ from typing import Any
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 
 _DOCUMENT_FORMAT = 1
@@ -167,6 +168,7 @@ def runnable(arn: FunctionArn, deployment: Deployment, code_directory: Path | No
         ),
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
+        log_settings=LogSettings.of(configuration["LoggingConfig"]),
     )
 
 
