@@ -29,9 +29,15 @@ _MANAGED_PATHS: Mapping[str, str] = {
 }
 
 
-def log_stream_name(version: str, environment_id: str, date: str) -> str:
-    """``2026/01/31/[$LATEST]0123...``; ``date`` is ``YYYY/MM/DD``."""
-    return f"{date}/[{version}]{environment_id}"
+def log_stream_name(function: FunctionVersion, environment_id: str, date: str) -> str:
+    """``2026/01/31/[$LATEST]0123...``, in a log group of the function's own ``2026/01/31/NAME[$LATEST][0123...]``.
+
+    Args:
+        date: ``YYYY/MM/DD``.
+    """
+    if function.log_group == f"/aws/lambda/{function.arn.name}":
+        return f"{date}/[{function.version}]{environment_id}"
+    return f"{date}/{function.arn.name}[{function.version}][{environment_id}]"
 
 
 def environment_variables(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rie_server.model.environment_variables import environment_variables
+from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.invocation import InvocationReport
 from rie_server.model.log_file import log_file
 from rie_server.model.log_settings import LogSettings
@@ -99,3 +99,10 @@ def test_a_runtime_is_told_of_json_and_its_level() -> None:
 )
 def test_a_log_group_has_a_file_of_its_own(group: str, file: str) -> None:
     assert log_file(Path("/logs"), group) == Path("/logs") / file
+
+
+def test_a_stream_in_a_group_of_the_functions_own_names_the_function() -> None:
+    function = function_version()
+    assert log_stream_name(function, "e", "2026/01/31") == "2026/01/31/[$LATEST]e"
+    own = replace(function, log_group="/shop/all")
+    assert log_stream_name(own, "e", "2026/01/31") == "2026/01/31/orders[$LATEST][e]"
