@@ -14,6 +14,7 @@ from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 
@@ -248,6 +249,7 @@ def runnable(
         ),
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
+        log_settings=LogSettings.of(configuration["LoggingConfig"]),
     )
 
 
