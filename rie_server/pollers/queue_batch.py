@@ -89,9 +89,13 @@ class QueueBatch:
             self._over(self, BatchOutcome(batch=self._batch, tried=(), result=None))
             return
         records = [held.record for held in self._tried]
-        self._invocation.submit(
-            self._invocation.payload(records), len(records), self._request_id, self._on_result
-        )
+        try:
+            payload = self._invocation.payload(records)
+        except Exception:
+            log.exception("No event can be made of %d messages", len(records))
+            self._over(self, BatchOutcome(batch=self._batch, tried=(), result=None))
+            return
+        self._invocation.submit(payload, len(records), self._request_id, self._on_result)
 
     def give_up(self) -> None:
         """Ends the waiting: the poller stops."""

@@ -54,12 +54,18 @@ class QueueReceivers:
         self._threads: set[threading.Thread] = set()
         self._ended: list[threading.Thread] = []
         self._named = 0
+        self._busy = 0
         self._joined_at = 0.0
         self._trouble: str | None = None
 
     @property
     def count(self) -> int:
         return len(self._threads)
+
+    @property
+    def busy(self) -> int:
+        """Threads that have received something and are handing it on."""
+        return self._busy
 
     def start(self) -> None:
         for _ in range(self._rules.receivers_least):
@@ -121,8 +127,17 @@ class QueueReceivers:
         finally:
             self._capacity.received(is_empty=is_empty, is_full=len(records) >= self._most)
         if records:
-            self._take_in(records)
+            self._hand_on(records)
         return len(records)
+
+    def _hand_on(self, records: Sequence[SourceRecord]) -> None:
+        with self._lock:
+            self._busy += 1
+        try:
+            self._take_in(records)
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def _ask_for_more(self) -> None:
         now = self._real.monotonic()
