@@ -225,3 +225,7 @@ class IteratorExpiredError(SourceError):
 
 class ShardGoneError(SourceError):
     """A shard's records have all expired, and with them the shard."""
+
+
+class HistoryLostError(SourceError):
+    """A change stream no longer holds what comes after the point that a mapping has reached."""

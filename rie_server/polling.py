@@ -90,6 +90,35 @@ class StreamSource(EventSource, Protocol):
         """
 
 
+class ChangeStreamSource(EventSource, Protocol):
+    """DocumentDB: one stream, read by one thread at a time. Resume tokens are JSON documents."""
+
+    def open(self, token: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Reads on after ``token``, or without one from the mapping's starting position; ends an earlier reading.
+        Returns the token of where it stands, if the source tells.
+
+        Raises:
+            HistoryLostError: the stream has expired there.
+        """
+
+    def read(self, most: int, wait_seconds: float) -> Sequence[SourceRecord]:
+        """Up to ``most`` changes, their tokens as ``handle``; waits for the first one, roughly.
+
+        Raises:
+            HistoryLostError: the stream has expired meanwhile.
+        """
+
+    def position(self) -> Mapping[str, Any] | None:
+        """The token after all that was read, also where no change has come for long; None where it is not known."""
+
+    def verify(self, token: Mapping[str, Any] | None) -> None:
+        """Whether the stream still holds what comes after ``token``; leaves the reading alone.
+
+        Raises:
+            HistoryLostError: it does not.
+        """
+
+
 class SourceInspector(Protocol):
     """Looks at a source before a mapping to it is created."""
 
