@@ -279,6 +279,7 @@ def test_the_events_of_a_deleted_function_go_where_it_said_also_after_a_restart(
         server = RieServer(folder, environ=moto.environ, clock="manual", region=REGION)
         server.wait_ready()
         world = World(server, moto)
+        create(world.client, "records", RECORD)
         case = Case(world, tmp_path, "short-lived", members={"DeadLetterConfig": {"TargetArn": world.dead}})
         request_id = case.send(failures=9)
         case.runs(1)
