@@ -94,6 +94,18 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
+def _addresses(schemes: str, example: str) -> Callable[[str], tuple[tuple[str, str], ...]]:
+    """``arn=url`` by commas. A URL may hold commas itself (a replica set), so an entry begins where an ARN does."""
+
+    def read(value: str) -> tuple[tuple[str, str], ...]:
+        entries = [entry.strip().rstrip(",") for entry in re.split(r",\s*(?=arn:)", value) if entry.strip(", ")]
+        if not all(re.fullmatch(rf"arn:[^=\s]+=({schemes})://[^/\s:,]\S*", entry) for entry in entries):
+            raise ValueError(f"a list such as {example}")
+        return tuple((arn, url) for arn, _, url in (entry.partition("=") for entry in entries))
+
+    return read
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the server is told from outside; defaults make ``rie serve`` work on a fresh machine."""
@@ -137,6 +149,16 @@ class Settings:
         "What retries, ages and keep-alive go by: system, or manual (moved by POST /_rie/clock).",
     )
     clock_speed: float = _setting(1.0, _speed, "How many times faster than real time the system clock runs for them.")
+    mq_endpoints: tuple[tuple[str, str], ...] = _setting(
+        (),
+        _addresses(r"amqps?|stomp(?:\+ssl)?", "BROKER_ARN=amqp://host:5672,BROKER_ARN=stomp+ssl://host:61614"),
+        "Where brokers of Amazon MQ are, ARN=amqp[s]://host:port or ARN=stomp[+ssl]://host:port (commas).",
+    )
+    documentdb_endpoints: tuple[tuple[str, str], ...] = _setting(
+        (),
+        _addresses(r"mongodb(?:\+srv)?", "CLUSTER_ARN=mongodb://host:27017"),
+        "Where DocumentDB clusters are, ARN=mongodb://host:port/?options (commas).",
+    )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rie_server.model.arn import LATEST
 from rie_server.model.function_record import FunctionRecord
 
 # What ListFunctions leaves out: a caller that wants to know asks for the one function.
@@ -38,13 +37,18 @@ _ECHOED: Final = (
 )
 
 
-def describe(record: FunctionRecord, *, qualified: bool = False) -> dict[str, Any]:
-    """``FunctionConfiguration``; ``qualified`` when the caller asked for ``$LATEST`` by name."""
+def describe(record: FunctionRecord, *, qualifier: str | None = None) -> dict[str, Any]:
+    """``FunctionConfiguration``.
+
+    Args:
+        record: as the version that is shown; see ``FunctionRecord.at``.
+        qualifier: the version or alias that the caller asked for by name; it is part of the ARN then.
+    """
     configuration, code, life = record.current.configuration, record.current.code, record.life
     shown: dict[str, Any] = {
         "FunctionName": record.arn.name,
-        "FunctionArn": str(record.arn.qualified(LATEST) if qualified else record.arn),
-        "Version": LATEST,
+        "FunctionArn": str(record.arn if qualifier is None else record.arn.qualified(qualifier)),
+        "Version": record.version,
         "PackageType": code.package_type,
         "CodeSize": code.size_bytes,
         "CodeSha256": code.sha256 or None,
@@ -65,9 +69,9 @@ def describe(record: FunctionRecord, *, qualified: bool = False) -> dict[str, An
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def describe_in_list(record: FunctionRecord, *, qualified: bool) -> dict[str, Any]:
+def describe_in_list(record: FunctionRecord, *, qualifier: str | None = None) -> dict[str, Any]:
     """The shorter form of ListFunctions."""
-    shown = describe(record, qualified=qualified)
+    shown = describe(record, qualifier=qualifier)
     return {name: value for name, value in shown.items() if name not in _NOT_LISTED}
 
 

@@ -25,25 +25,18 @@ from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
-from rie_server.model.function_life_cycle import (
-    activated,
-    check_updatable,
-    created,
-    is_settled,
-    not_invocable,
-    refused,
-    timestamp,
-    updated,
-)
+from rie_server.model.function_life_cycle import check_updatable, created, not_invocable, timestamp, updated
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
 from rie_server.model.tags import tagged, untagged
 from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage
 from rie_server.registry.code_keeping import CodeKeeper, code_token
 from rie_server.registry.invoke_settings import InvokeSettings
-from rie_server.registry.preparation import Preparation, Ready, Refusal
+from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
+from rie_server.registry.settling import Settling
+from rie_server.registry.versions import VersionControl
 
 _T = TypeVar("_T")
 
@@ -65,7 +58,6 @@ class FunctionRegistry:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
         self._code = CodeKeeper(store=code, objects=objects, clock=clock)
-        self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code)
         self.invoke_settings = InvokeSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
@@ -73,12 +65,20 @@ class FunctionRegistry:
         self._serving = ServingVersions()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
         self._preparers = Preparers(clock)
+        self._settling = Settling(
+            records=self._records,
+            serving=self._serving,
+            preparation=Preparation(code=self._code, images=images, supports=supports),
+            preparers=self._preparers,
+            write=self._write,
+        )
+        self.versions = VersionControl(records=self._records, serving=self._serving, write=self._write)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Loads every function; what was under way when the server ended is taken up again."""
-        self._write(self._load)
+        self._write(self._settling.load)
 
     def close(self) -> None:
         """Ends both kinds of threads; waits for a preparation that is running. What is Pending stays so."""
@@ -96,10 +96,12 @@ class FunctionRegistry:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def resolve(self, function: FunctionArn) -> FunctionVersion:
-        """See ``ports.FunctionCatalog``. One lookup, no lock."""
+        """See ``ports.FunctionCatalog``. One lookup, no lock; two where versions share an alias."""
         version = self._serving.find(function)
         if version is None:
-            raise self._why_not(function)
+            chosen, version = self._serving.choose(function)
+            if version is None:
+                raise self._why_not(function, chosen)
         return version
 
     def allows_recursion(self, function: FunctionArn) -> bool:
@@ -110,15 +112,20 @@ class FunctionRegistry:
         return self.invoke_settings.event_invoke_config(function)
 
     def get(self, function: FunctionArn) -> FunctionRecord:
-        """The record of ``function``.
+        """The record of ``function`` as its qualifier means it; see ``FunctionRecord.at``.
 
         Raises:
             ResourceNotFoundException: no such function, or no such version or alias.
         """
-        record = self._records.find(function)
-        if record is None:
+        record = self._records.by_arn.get(function.unqualified)
+        version = None if record is None else record.version_of(function.qualifier)
+        if record is None or version is None:
             raise ResourceNotFoundException(f"Function not found: {function}")
-        return record
+        return record.at(version)
+
+    def exists(self, function: FunctionArn) -> bool:
+        """Whether there is such a function, with such a version or alias."""
+        return self._records.find(function) is not None
 
     def list(self, *, region: str, account: str) -> Sequence[FunctionRecord]:
         """All functions of a region, by name."""
@@ -128,9 +135,9 @@ class FunctionRegistry:
     def read_code(self, token: str) -> bytes | None:
         """The zip that ``code_token`` names, if a function has it."""
         for record in self._records.by_arn.values():
-            code = record.current.code
-            if code.package_type == "Zip" and code_token(code) == token:
-                return self._code.read(code)
+            for deployment in record.deployments:
+                if deployment.code.package_type == "Zip" and code_token(deployment.code) == token:
+                    return self._code.read(deployment.code)
         return None
 
     # --- changing -----------------------------------------------------------------------------------------------------
@@ -152,9 +159,13 @@ class FunctionRegistry:
                 revision_id=_new_id(),
                 last_modified=timestamp(self._clock.now()),
             )
-            self._records.save(record)
-            self._schedule(record)
-            return record
+            gone = self._records.gone(function)
+            record = replace(record, last_version=0 if gone is None else gone.last_version)
+            if members.get("Publish"):
+                record = self.versions.published(record)
+            self._records.create(record)
+            self._settling.schedule(record)
+            return record.at(str(record.last_version)) if members.get("Publish") else record
 
         return self._write(write)
 
@@ -173,7 +184,8 @@ class FunctionRegistry:
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
                 return replace(record, current=replace(record.current, configuration=configuration, code=code))
-            return self._update(record, _deployment(configuration, code))
+            changed = self._update(record, _deployment(configuration, code), publish=bool(members.get("Publish")))
+            return changed.at(str(changed.last_version)) if members.get("Publish") else changed
 
         return self._write(write)
 
@@ -193,9 +205,9 @@ class FunctionRegistry:
         """Forgets a function, in whatever state it is."""
 
         def write() -> None:
-            record = self.get(function)
+            record = self.get(function.unqualified)
             self._records.delete(record.arn)
-            self._serving.withdraw(record.arn)
+            self._serving.forget(record.arn)
 
         self._write(write)
 
@@ -212,7 +224,7 @@ class FunctionRegistry:
         """
 
         def write() -> FunctionRecord:
-            record = rule(self.get(function))
+            record = rule(self.get(function.unqualified))
             self._records.save(record)
             return record
 
@@ -220,48 +232,16 @@ class FunctionRegistry:
 
     # --- on the writer thread -----------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        self._records.load()
-        for record in self._records.by_arn.values():
-            if record.serving is not None:
-                self._take_up(record, record.serving)
-            if record.serving is None or not is_settled(record):
-                self._schedule(record)
-
-    def _take_up(self, record: FunctionRecord, serving: Deployment) -> None:
-        """What served before the restart serves again, unless this server cannot run it any more."""
-        outcome = self._preparation.prepare(record.arn, serving)
-        if isinstance(outcome, Ready):
-            self._serving.publish(record.arn, outcome.version)
-        elif is_settled(record):
-            self._records.save(refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id()))
-        else:
-            self._records.save(replace(record, serving=None))
-
-    def _update(self, record: FunctionRecord, deployment: Deployment) -> FunctionRecord:
+    def _update(self, record: FunctionRecord, deployment: Deployment, *, publish: bool = False) -> FunctionRecord:
         changed = updated(record, deployment, revision_id=_new_id(), last_modified=timestamp(self._clock.now()))
+        if publish:
+            changed = self.versions.published(changed)
         self._records.save(changed)
-        self._schedule(changed)
+        self._settling.schedule(changed)
         return changed
 
-    def _settle(self, arn: FunctionArn, deployment: Deployment, outcome: Ready | Refusal) -> None:
-        record = self._records.find(arn)
-        if record is None or record.current.deployment_id != deployment.deployment_id:
-            return  # deleted, or created anew, while its code was being prepared
-        if isinstance(outcome, Refusal):
-            record = refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id())
-            self._records.save(record)
-            if record.serving is None:
-                self._serving.withdraw(arn)
-            return
-        record = activated(record, outcome.deployment, revision_id=_new_id())
-        self._records.store(record)
-        # Published first: who sees Active may invoke at once.
-        self._serving.publish(arn, outcome.version)
-        self._records.show(record)
-
     def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
-        used = sum(record.current.code.size_bytes for record in self._records.by_arn.values())
+        used = sum(record.code_bytes for record in self._records.by_arn.values())
         if used + len(content) > CODE_STORAGE_BYTES:
             raise CodeStorageExceededException("Code storage limit exceeded.")
         return self._code.keep(source, content)
@@ -270,24 +250,16 @@ class FunctionRegistry:
         if function in self._records.by_arn:
             raise ResourceConflictException(f"Function already exist: {function.name}")
 
-    def _schedule(self, record: FunctionRecord) -> None:
-        """A moment later, on a preparer's thread, ``record``'s current deployment is made ready."""
-
-        def prepare() -> None:
-            outcome = self._preparation.prepare(record.arn, record.current)
-            self._write(lambda: self._settle(record.arn, record.current, outcome))
-
-        self._preparers.schedule(record.arn, prepare)
-
     def _write(self, change: Callable[[], _T]) -> _T:
         return self._writer.submit(change).result()
 
-    def _why_not(self, function: FunctionArn) -> LambdaError:
-        record = self._records.find(function)
-        if record is None:
+    def _why_not(self, function: FunctionArn, chosen: FunctionArn) -> LambdaError:
+        record = self._records.by_arn.get(function.unqualified)
+        version = None if record is None else record.version_of(chosen.qualifier)
+        if record is None or version is None:
             asked = function if function.qualifier is not None else function.qualified(LATEST)
             return ResourceNotFoundException(f"Function not found: {asked}")
-        return not_invocable(record)
+        return not_invocable(record.at(version))
 
 
 def _deployment(configuration: Mapping[str, Any], code: CodeReference) -> Deployment:

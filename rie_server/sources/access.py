@@ -42,7 +42,7 @@ class BrokerAccess:
         """
         arn = mapping.source_arn or ""
         if arn in self._addresses:
-            return parse_broker_url(self._addresses[arn])
+            return _parsed(self._addresses[arn])
         region, broker_id = arn.split(":")[3], arn.rsplit(":", 1)[-1]
         found = call("DescribeBroker", "AmazonMQ", lambda: self._describe(region, broker_id))
         wanted = _SCHEMES.get(str(found.get("EngineType", "")).upper(), ())
@@ -50,7 +50,7 @@ class BrokerAccess:
         for scheme in wanted:
             for url in endpoints:
                 if url.startswith(f"{scheme}://"):
-                    return parse_broker_url(url)
+                    return _parsed(url)
         raise SourceError(f"{CONFIGURATION} The broker {arn} has no endpoint for AMQP 0-9-1 or STOMP.", passes=False)
 
     def enter(self, mapping: EventSourceMapping) -> BrokerAddress:
@@ -61,6 +61,13 @@ class BrokerAccess:
     def _describe(self, region: str, broker_id: str) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._clients.client("mq", region).describe_broker(BrokerId=broker_id)
         return answer
+
+
+def _parsed(url: str) -> BrokerAddress:
+    try:
+        return parse_broker_url(url)
+    except ValueError as wrong:
+        raise SourceError(f"{CONFIGURATION} The broker's address is not {wrong}.", passes=False) from None
 
 
 def basic_auth(clients: Clients, mapping: EventSourceMapping) -> BasicAuth:

@@ -17,6 +17,7 @@ from rie_server.errors import (
 from rie_server.limits import LIST_FUNCTIONS_PAGE
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_description import describe, describe_code, describe_concurrency, describe_in_list
+from rie_server.model.function_record import FunctionRecord
 
 
 def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -25,45 +26,41 @@ def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
             "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
             f"{members['CodeSigningConfigArn']}."
         )
-    return describe(scope.registry.create(scope.function(members), members))
+    return _describe_changed(scope.registry.create(scope.function(members), members))
 
 
 def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     function = scope.function(members)
     record = scope.registry.get(function)
     return {
-        "Configuration": describe(record, qualified=function.qualifier is not None),
+        "Configuration": describe(record, qualifier=function.qualifier),
         "Code": describe_code(record, f"{scope.base_url}{code_path(record.current.code)}"),
         "Tags": record.tags or None,
-        "Concurrency": describe_concurrency(record),
+        "Concurrency": describe_concurrency(record) if record.version == LATEST else None,
     }
 
 
 def get_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     function = scope.function(members)
-    return describe(scope.registry.get(function), qualified=function.qualifier is not None)
+    return describe(scope.registry.get(function), qualifier=function.qualifier)
 
 
 def list_functions(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     if "MasterRegion" in members:
         return {"Functions": []}  # it asks for replicas at the edge, and there are none
     records = scope.registry.list(region=scope.region, account=scope.account)
-    shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=lambda record: record.arn.name)
-    qualified = members.get("FunctionVersion") == "ALL"
-    return {
-        "Functions": [describe_in_list(record, qualified=qualified) for record in shown],
-        "NextMarker": marker,
-    }
-
-
-def list_versions_by_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    """There is ``$LATEST`` and nothing else."""
-    record = scope.registry.get(scope.function(members).unqualified)
-    return {"Versions": [describe_in_list(record, qualified=True)]}
+    if members.get("FunctionVersion") == "ALL":
+        every = [record.at(version) for record in records for version in (LATEST, *record.versions)]
+        shown, marker = page(every, members, largest=LIST_FUNCTIONS_PAGE, name=_place)
+        described = [describe_in_list(record, qualifier=record.version) for record in shown]
+    else:
+        shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=lambda record: record.arn.name)
+        described = [describe_in_list(record) for record in shown]
+    return {"Functions": described, "NextMarker": marker}
 
 
 def update_function_code(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    return describe(scope.registry.update_code(_function_itself(scope, members), members))
+    return _describe_changed(scope.registry.update_code(_function_itself(scope, members), members))
 
 
 def update_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,7 +77,8 @@ def delete_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
         raise InvalidParameterValueException("$LATEST version cannot be deleted without deleting the function.")
     if not function.qualifier.isdecimal():
         raise ResourceNotFoundException(f"Function not found: {function}")
-    return {"StatusCode": 204}  # a version that is not there is as good as deleted
+    scope.registry.versions.delete(function, function.qualifier)
+    return {"StatusCode": 204}
 
 
 def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -96,6 +94,17 @@ def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> M
     return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(LATEST))}
 
 
+def _describe_changed(record: FunctionRecord) -> Mapping[str, Any]:
+    """What was created or updated; with ``Publish`` that is a version, and named so."""
+    return describe(record, qualifier=None if record.version == LATEST else record.version)
+
+
+def _place(record: FunctionRecord) -> str:
+    """Functions by name, their versions by number; ``$LATEST`` comes first."""
+    number = 0 if record.version == LATEST else int(record.version)
+    return f"{record.arn.name} {number:012d}"
+
+
 def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:
     function = scope.function(members)
     return function.unqualified if function.qualifier == LATEST else unqualified_only(function)
@@ -106,7 +115,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "GetFunction": get_function,
     "GetFunctionConfiguration": get_function_configuration,
     "ListFunctions": list_functions,
-    "ListVersionsByFunction": list_versions_by_function,
     "UpdateFunctionCode": update_function_code,
     "UpdateFunctionConfiguration": update_function_configuration,
     "DeleteFunction": delete_function,

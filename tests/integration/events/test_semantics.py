@@ -44,6 +44,14 @@ RECORD = """
 """
 
 
+def _advance(server: RieServer, seconds: float) -> None:
+    body = json.dumps({"advance_seconds": seconds}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server.url}/_rie/clock", data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        assert reply.status == 200
+
+
 class World:
     """A server whose clock stands still, and the queue that gets dead letters."""
 
@@ -54,12 +62,7 @@ class World:
         self.dead = moto.create_queue("dead")
 
     def advance(self, seconds: float) -> None:
-        body = json.dumps({"advance_seconds": seconds}).encode()
-        request = urllib.request.Request(
-            f"{self.server.url}/_rie/clock", data=body, headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            assert reply.status == 200
+        _advance(self.server, seconds)
 
 
 class Case:
@@ -76,6 +79,10 @@ class Case:
 
     def configure(self, **config: Any) -> None:
         self.world.client.put_function_event_invoke_config(FunctionName=self.name, **config)
+
+    def configure_alias(self, name: str, version: str, **config: Any) -> None:
+        self.world.client.create_alias(FunctionName=self.name, Name=name, FunctionVersion=version)
+        self.world.client.put_function_event_invoke_config(FunctionName=self.name, Qualifier=name, **config)
 
     def send(self, *, failures: int, **members: Any) -> str:
         event = {"runs": str(self._runs), "records": str(self._records), "failures": failures}
@@ -234,3 +241,56 @@ def test_a_version_and_the_function_itself_have_configurations_of_their_own(worl
     case.send(failures=9, Qualifier="$LATEST")
 
     assert about(case.record()) == ("RetriesExhausted", 1)
+
+
+def test_an_alias_and_its_version_have_configurations_of_their_own(world: World, tmp_path: Path) -> None:
+    case = Case(world, tmp_path, "aliased", MaximumRetryAttempts=2)
+    assert world.client.publish_version(FunctionName="aliased")["Version"] == "1"
+    on_failure = {"OnFailure": {"Destination": f"{ARN}records"}}
+    case.configure_alias("live", "1", MaximumRetryAttempts=1, DestinationConfig=on_failure)
+    case.send(failures=9, Qualifier="live")
+    case.runs(1)
+    world.advance(60)
+
+    record = case.record()
+    assert about(record) == ("RetriesExhausted", 2)
+    assert record["requestContext"]["functionArn"] == f"{ARN}aliased:live"
+    assert record["responseContext"]["executedVersion"] == "1"
+
+
+def test_a_published_version_goes_by_its_own_configuration_and_dead_letter_queue(world: World, tmp_path: Path) -> None:
+    case = Case(world, tmp_path, "numbered", members={"DeadLetterConfig": {"TargetArn": world.dead}})
+    world.client.publish_version(FunctionName="numbered")
+    world.client.update_function_configuration(FunctionName="numbered", DeadLetterConfig={"TargetArn": ""})
+    world.client.get_waiter("function_updated_v2").wait(FunctionName="numbered")
+    world.client.put_function_event_invoke_config(FunctionName="numbered", Qualifier="1", MaximumRetryAttempts=0)
+    request_id = case.send(failures=9, Qualifier="1")
+
+    (letter,) = wait_until(lambda: world.moto.messages("dead"), what="the dead letter")
+    assert letter["MessageAttributes"]["RequestID"]["StringValue"] == request_id
+    assert case.runs(1) == [request_id]
+    assert not case.has_record, "the function's own destinations are not the version's"
+
+
+def test_the_events_of_a_deleted_function_go_where_it_said_also_after_a_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "rie"
+    folder.mkdir()
+    with MotoServer() as moto:
+        server = RieServer(folder, environ=moto.environ, clock="manual", region=REGION)
+        server.wait_ready()
+        world = World(server, moto)
+        create(world.client, "records", RECORD)
+        case = Case(world, tmp_path, "short-lived", members={"DeadLetterConfig": {"TargetArn": world.dead}})
+        request_id = case.send(failures=9)
+        case.runs(1)
+        world.advance(0)
+        server.client().delete_function(FunctionName="short-lived")
+        server.stop()
+
+        again = RieServer(folder, environ=moto.environ, clock="manual", region=REGION)
+        again.wait_ready()
+        _advance(again, 60)
+        (letter,) = wait_until(lambda: moto.messages("dead"), what="the dead letter")
+        again.stop()
+    assert letter["MessageAttributes"]["RequestID"]["StringValue"] == request_id
+    assert letter["MessageAttributes"]["ErrorCode"]["StringValue"] == "404"
