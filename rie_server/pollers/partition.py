@@ -26,7 +26,6 @@ FULL_SECONDS = 0.5
 for a lane that is paused is fetched again."""
 COMMIT_SECONDS = 0.1
 HAND_OVER_SECONDS = 30.0
-LAST_WORDS_SECONDS = 1.0
 BACKOFF_SECONDS = (1.0, 30.0)
 """First and longest wait, in real time, before a source that has failed is opened again."""
 THREADS = 8
@@ -60,11 +59,10 @@ class PartitionPoller:
         self._real = real
         self._backoff_seconds = backoff_seconds
         self._stopped = threading.Event()
-        self._abandoned = threading.Event()
         self._room = threading.Event()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"partitions-{mapping.uuid}")
         self._crew = make_crew(self._run_in_crew, self._room.set)
-        self._thread = threading.Thread(target=self._run, name=f"partition-poller-{mapping.uuid}")
+        self._thread = threading.Thread(target=self._run, name=f"partition-poller-{mapping.uuid}", daemon=True)
         # The reading thread's; others only look.
         self._lanes: dict[str, PartitionLane] = {}
         self._paused: set[str] = set()
@@ -86,13 +84,8 @@ class PartitionPoller:
             lane.stop()
 
     def join(self, timeout_seconds: float) -> bool:
-        if self._thread.ident is None:
-            return True
-        self._thread.join(max(0.0, timeout_seconds - LAST_WORDS_SECONDS))
-        if self._thread.is_alive():
-            # What is in flight is given up; what was done is written.
-            self._abandoned.set()
-            self._thread.join(min(timeout_seconds, LAST_WORDS_SECONDS))
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
     def is_settled(self) -> bool:
@@ -111,7 +104,9 @@ class PartitionPoller:
 
     def assigned(self, lanes: Mapping[str, int]) -> None:
         for name, offset in lanes.items():
-            self._lanes[name] = PartitionLane(self._crew, offset)
+            self._lanes[name] = lane = PartitionLane(self._crew, name, offset)
+            if self._stopped.is_set():
+                lane.stop()
             self._committed[name] = offset
 
     def revoked(self, lanes: Sequence[str]) -> Mapping[str, int]:
@@ -120,10 +115,7 @@ class PartitionPoller:
             lane.stop()
         give_up_at = self._real.monotonic() + HAND_OVER_SECONDS
         for lane in going.values():
-            while not lane.wait_idle(READ_SECONDS) and not self._abandoned.is_set():
-                # A server that ends waits for as long as it may.
-                if not self._stopped.is_set() and self._real.monotonic() > give_up_at:
-                    break
+            lane.wait_idle(max(0.0, give_up_at - self._real.monotonic()))
         done = {name: lane.done_offset() for name, lane in going.items()}
         self._forget(lanes)
         return done
@@ -161,8 +153,24 @@ class PartitionPoller:
                     self._wait(failures, longest=True)
                     failures += 1
         finally:
+            self._drain()
             self._leave()
             self._threads.shutdown(wait=False)
+
+    def _drain(self) -> None:
+        """Finishes what is in flight, as long as that takes: whoever stops the poller knows for how long to wait. What
+        is done meanwhile is written, because a server that has waited long enough ends at once.
+        """
+        for lane in self._lanes.values():
+            lane.stop()
+        try:
+            if self._lanes:
+                self._source.pause(list(self._lanes))
+            while any(lane.is_busy for lane in self._lanes.values()):
+                self._source.read(1, READ_SECONDS)  # of a lane that has been given meanwhile: it comes again
+                self._commit(at_once=False)
+        except SourceError as trouble:
+            log.warning("Event source mapping %s: records come again: %s", self._mapping.uuid, trouble)
 
     def _leave(self) -> None:
         """Out of the group; lanes are handed over, or end where they stand."""

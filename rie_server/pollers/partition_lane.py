@@ -74,12 +74,14 @@ class Crew:
 
 
 class PartitionLane:
-    def __init__(self, crew: Crew, offset: int) -> None:
+    def __init__(self, crew: Crew, name: str, offset: int) -> None:
         """
         Args:
+            name: ``topic-0``.
             offset: of the next record.
         """
         self._crew = crew
+        self._name = name
         # Guards what follows.
         self._lock = threading.Lock()
         self._position = offset
@@ -280,7 +282,7 @@ class PartitionLane:
         """Gives a batch up, once its failure record has been delivered, if there is a destination."""
         crew, count = self._crew, len(discard.batch.records)
         try:
-            was_sent = crew.failures.deliver(discard, self._last_result)
+            was_sent = crew.failures.deliver(self._name, discard, self._last_result)
         except DeliveryError as refusal:
             crew.reporter.processed(f"PROBLEM: {refusal}")
             with self._lock:

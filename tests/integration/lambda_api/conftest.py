@@ -16,14 +16,10 @@ from rie_server.api.exchange import Deferred, Request
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.clock import SystemClock
 from rie_server.config import Settings
-<<<<<<< HEAD
 from rie_server.errors import ResourceNotFoundException
 from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import SourceKind
 from rie_server.pollers.mappings import EventSourceMappings
-=======
-from rie_server.model.arn import FunctionArn
->>>>>>> main
 from rie_server.registry.functions import FunctionRegistry
 from tests.fakes.mapping_stores import MemoryMappingStore
 from tests.fakes.pollers import FakeInspector, FakePollers
@@ -63,23 +59,6 @@ class ControlPlane:
         self.supports = ExecutorAnswers()
         self._store, self._code = MemoryFunctionStore(), MemoryCodeStore(folder)
         self.registry = self._new_registry()
-        self.api = LambdaApi(registry=self.registry, settings=Settings())
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="control-plane")
-        self._clients: list[Any] = []
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def _new_registry(self) -> FunctionRegistry:
-        return FunctionRegistry(
-            store=self._store,
-            code=self._code,
-            objects=self.objects,
-            images=self.images,
-            supports=self.supports,
-            clock=self.clock,
-            concurrency_limit=1000,
-        )
-<<<<<<< HEAD
         self.pollers = FakePollers()
         self.inspector = FakeInspector()
         self.mappings = EventSourceMappings(
@@ -95,20 +74,29 @@ class ControlPlane:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="control-plane")
         self._clients: list[Any] = []
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-=======
+
+    def _new_registry(self) -> FunctionRegistry:
+        return FunctionRegistry(
+            store=self._store,
+            code=self._code,
+            objects=self.objects,
+            images=self.images,
+            supports=self.supports,
+            clock=self.clock,
+            concurrency_limit=1000,
+        )
 
     def restart_registry(self) -> None:
         """What a restart of the server does to its functions."""
         self.registry.close()
         self.registry = self._new_registry()
         self.registry.start()
-        self.api = LambdaApi(registry=self.registry, settings=Settings())
+        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
 
     def resolved(self, name: str, qualifier: str) -> str:
         """The version that an invocation would run now."""
         arn = FunctionArn(region="us-east-1", account="000000000000", name=name, qualifier=qualifier)
         return self.registry.resolve(arn).version
->>>>>>> main
 
     def start(self) -> None:
         self.clock.start()
