@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rie_server.api.rie_api.mappings import MappingOperations
-from rie_server.model.event_source import SourceKind
+from rie_server.aws_clients import ServiceClients
+from rie_server.config import Settings
+from rie_server.errors import SourceError
+from rie_server.model.event_source import EventSourceMapping, SourceKind
 from rie_server.pollers.mappings import EventSourceMappings, FunctionExists
-from rie_server.polling import CheckpointStore, MakePoller, PollObserver, SourceInspector
+from rie_server.pollers.partition_pollers import PartitionPollers
+from rie_server.polling import CheckpointStore, MakePoller, PartitionSource, PollObserver, SourceInspector
 from rie_server.ports import Clock, Destinations, FunctionCatalog, Invoker
+from rie_server.sources.kafka_access import KafkaAccess
 from rie_server.stores.checkpoints import DatabaseCheckpointStore
 from rie_server.stores.database import Database
 from rie_server.stores.mappings import DatabaseMappingStore
@@ -31,14 +36,36 @@ class PollerTools:
     observer: PollObserver
     checkpoints: CheckpointStore
     destinations: Destinations
+    settings: Settings
+    clients: ServiceClients
     clock: Clock
     real: Clock
 
 
 def poller_makers(tools: PollerTools) -> Mapping[SourceKind, MakePoller]:
     """What makes the poller of a mapping, by the kind of its source."""
-    del tools
-    return {}
+    kafka = _kafka(tools)
+    return {SourceKind.MSK: kafka, SourceKind.SELF_MANAGED_KAFKA: kafka}
+
+
+def _kafka(tools: PollerTools) -> MakePoller:
+    access = KafkaAccess(tools.clients, dict(tools.settings.msk_bootstrap_servers))
+
+    def make_source(mapping: EventSourceMapping) -> PartitionSource:
+        try:
+            from rie_server.sources.kafka import KafkaSource  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise SourceError("Kafka needs confluent-kafka: pip install 'rie-server[kafka]'", passes=False) from None
+        return KafkaSource(mapping, lambda: access.enter(mapping))
+
+    return PartitionPollers(
+        make_source=make_source,
+        invoker=tools.invoker,
+        destinations=tools.destinations,
+        observer=tools.observer,
+        clock=tools.clock,
+        real=tools.real,
+    )
 
 
 def source_inspectors(tools: PollerTools) -> Mapping[SourceKind, SourceInspector]:
@@ -55,6 +82,8 @@ def make_mappings(
     function_exists: FunctionExists,
     destinations: Destinations,
     metrics: PollMetrics,
+    settings: Settings,
+    clients: ServiceClients,
     clock: Clock,
     real: Clock,
 ) -> EventSourceMappings:
@@ -64,6 +93,8 @@ def make_mappings(
         observer=metrics,
         checkpoints=DatabaseCheckpointStore(database),
         destinations=destinations,
+        settings=settings,
+        clients=clients,
         clock=clock,
         real=real,
     )

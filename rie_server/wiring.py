@@ -20,6 +20,7 @@ from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
+from rie_server.aws_clients import ServiceClients
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
@@ -136,6 +137,7 @@ class RieServer:
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
         self._events = self._make_event_worker()
         self._poll_metrics = PollMetrics()
+        self._source_clients = ServiceClients()
         self._mappings = make_mappings(
             self._database,
             invoker=self._front_controller,
@@ -143,6 +145,8 @@ class RieServer:
             function_exists=self._has_function,
             destinations=self._destinations,
             metrics=self._poll_metrics,
+            settings=settings,
+            clients=self._source_clients,
             clock=self._time.clock,
             real=clock,
         )
@@ -272,6 +276,7 @@ class RieServer:
     def stop(self) -> None:
         """Who takes work stops first, then who does it, then what they stand on."""
         self._mappings.close()
+        self._source_clients.close()
         self._events.close()
         self._destinations.close()
         self._fleet.close()

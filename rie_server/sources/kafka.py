@@ -53,6 +53,7 @@ class KafkaSource:
         self._consumer: Consumer | None = None
         self._watcher: PartitionWatcher | None = None
         self._wanted: dict[str, int] = {}
+        self._confirmed: dict[str, int] = {}
         self._committing = False
         self._failure: SourceError | None = None
         self._trouble: str | None = None
@@ -87,6 +88,7 @@ class KafkaSource:
             # Tells the watcher what is revoked.
             consumer.close()
         self._wanted.clear()
+        self._confirmed.clear()
         self._committing = False
         with self._lock:
             producer, self._producer = self._producer, None
@@ -172,10 +174,12 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
         self._committing = False
-        if error is not None and is_passing(error):
+        if error is None:
+            self._confirmed.update({self._lane(one.partition): one.offset for one in partitions})
+        elif is_passing(error):
             for one in partitions:
                 self._wanted.setdefault(self._lane(one.partition), one.offset)
-        elif error is not None:
+        else:
             log.warning("Event source mapping %s: offsets cannot be committed: %s", self._mapping.uuid, error.str())
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -187,17 +191,21 @@ class KafkaSource:
         except SourceError as failure:
             self._failure = failure
         else:
+            offsets = {self._lane(one.partition): one.offset for one in starts}
+            self._confirmed.update(offsets)
             if self._watcher is not None:
-                self._watcher.assigned({self._lane(one.partition): one.offset for one in starts})
+                self._watcher.assigned(offsets)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         lanes = [self._lane(one.partition) for one in partitions]
         done = self._watcher.revoked(lanes) if self._watcher is not None else {}
         for lane in lanes:
             self._wanted.pop(lane, None)
-        if done:
+        # A commit that has been sent and not confirmed is repeated: its answer may never come.
+        news = {lane: offset for lane, offset in done.items() if offset != self._confirmed.pop(lane, None)}
+        if news:
             try:
-                consumer.commit(offsets=self._partitions(done), asynchronous=False)
+                consumer.commit(offsets=self._partitions(news), asynchronous=False)
             except KafkaException as refusal:
                 log.warning("Event source mapping %s: records of %s come again: %s", self._mapping.uuid, lanes, refusal)
 
