@@ -101,10 +101,14 @@ class KafkaSource:
             KafkaException: no broker has answered.
             SourceError: there is no such topic, or a password is wrong.
         """
-        found = consumer.list_topics(self._topic, timeout=ASK_SECONDS)
-        consumer.poll(0)  # errors of the connection are told here
-        if self._failure is not None:
-            raise self._failure
+        for is_last in (*[False] * (int(ASK_SECONDS / LOOK_SECONDS) - 1), True):
+            try:
+                found = consumer.list_topics(self._topic, timeout=LOOK_SECONDS)
+                break
+            except KafkaException:
+                consumer.poll(0)  # what is wrong with the connection is told here, and more than once
+                if self._failure is not None or is_last:
+                    raise
         error = found.topics[self._topic].error
         if error is not None:
             raise source_error(error)
