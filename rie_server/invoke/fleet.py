@@ -131,7 +131,9 @@ class Fleet:
         """Starts what the waiting lines need after an environment has gone."""
         with self.lock:
             pool = self.roster.pools.get(function.deployment_id)
-            plan = self.roster.plan(pool) if pool is not None else Plan()
+            plan = Plan()
+            if pool is not None:
+                plan.extend(self.roster.plan(pool))
             if self.roster.starved:
                 plan.extend(self.roster.feed_starved())
         self.carry_out(plan)
