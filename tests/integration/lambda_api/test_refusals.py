@@ -263,6 +263,7 @@ def test_an_operation_that_is_not_implemented_says_which(client: Any) -> None:
         "NotImplementedException",
         "ListCapacityProviders is not implemented by this server.",
     )
+    assert error_of(client.list_layers)[2].startswith("ListLayers ")
 
 
 def post(control_plane: ControlPlane, body: bytes, path: str = "/2015-03-31/functions") -> requests.Response:

@@ -10,6 +10,7 @@ import pytest
 from rie_server.api.exchange import Deferred, Reply, Request
 from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.events import EventOperations
+from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.api.rie_api.paths import RieApi
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
@@ -25,6 +26,7 @@ from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import DeliveryKind
 from rie_server.model.event_invoke import EndingCondition, EventEnding
 from rie_server.model.event_progress import DeliveryOutcome, EventFilter, EventProgress, EventState
+from rie_server.model.event_source import EventSourceMapping
 from rie_server.model.invocation import InvokeRequest
 from rie_server.telemetry.event_log import EventLog
 from tests.fakes.clock import FakeClock
@@ -62,15 +64,39 @@ class Queue:
         return [one for one in self.live if wanted.takes(one)]
 
 
+class Mappings:
+    """Fills what ``MappingOperations`` asks for, with what a test puts in."""
+
+    def __init__(self) -> None:
+        self.all: list[EventSourceMapping] = []
+        self.described: dict[str, dict[str, Any]] = {}
+
+    def everything(self) -> Sequence[EventSourceMapping]:
+        return self.all
+
+    def last_result(self, mapping: EventSourceMapping) -> str | None:
+        return f"last result of {mapping.function.name}"
+
+    def describe(self, uuid: str) -> dict[str, Any]:
+        return self.described.get(uuid, {})
+
+    def counts(self, uuid: str) -> dict[str, int]:
+        return {"invoked": len(self.described.get(uuid, {}))}
+
+
 class Api:
     def __init__(self, tmp_path: Path, clock: str) -> None:
         self.real = FakeClock()
         self.queue = Queue()
         self.time = ServerTime(Settings(clock=clock, data_dir=tmp_path), self.real)
+        self.mappings = Mappings()
         self.log = EventLog(survey=self.queue, clock=self.time.clock)
         self._api = RieApi(
             clock=ClockOperations(self.time),
             events=EventOperations(events=self.log, real=self.real),
+            mappings=MappingOperations(
+                mappings=self.mappings, describe=self.mappings.describe, counts=self.mappings.counts
+            ),
             metrics=lambda accept: (f"text/plain; for={accept}", b"Invocations_total 1\n"),
         )
 
