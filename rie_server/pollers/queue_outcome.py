@@ -40,7 +40,8 @@ def _reported(payload: bytes) -> frozenset[str] | None:
     if not isinstance(failures, list):
         return None
     names = [one.get("itemIdentifier") if isinstance(one, dict) else None for one in failures]
-    return None if not all(isinstance(name, str) and name for name in names) else frozenset(names)
+    understood = frozenset(name for name in names if isinstance(name, str) and name)
+    return understood if all(name in understood for name in names) else None
 
 
 def _with_later_ones(records: Sequence[SourceRecord], reported: frozenset[str]) -> frozenset[str]:
