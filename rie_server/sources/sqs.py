@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rie_server.aws_clients import ServiceClients
-from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
 from rie_server.ports import Clock
 from rie_server.sources.sqs_failures import QueueMissingError, SqsUnreachableError, failures_of
@@ -86,10 +85,24 @@ class SqsSource:
         """The queue's visibility timeout as it was last known; None before the first ``receive``."""
         return self._visibility_seconds
 
+    def look(self) -> None:
+        """Whether the queue is there and may be received from, as far as that can be told without receiving.
+
+        Raises:
+            SourceError: in the words of ReceiveMessage, as AWS says it.
+        """
+        self._ask_url("ReceiveMessage")
+        self.attributes()
+
+    def interrupt(self) -> None:
+        """Nothing: a long poll ends by itself."""
+
     def attributes(self) -> Mapping[str, str]:
         """The queue's ``VisibilityTimeout`` and ``ApproximateNumberOfMessages``."""
-        found: Mapping[str, str] = self._call("GetQueueAttributes", AttributeNames=list(_ATTRIBUTES))["Attributes"]
-        self._visibility_seconds = float(found["VisibilityTimeout"])
+        answer = self._call("GetQueueAttributes", AttributeNames=list(_ATTRIBUTES))
+        with failures_of("GetQueueAttributes"):
+            found: Mapping[str, str] = answer["Attributes"]
+            self._visibility_seconds = float(found["VisibilityTimeout"])
         self._asked_at = self._real.monotonic()
         return found
 
@@ -100,12 +113,13 @@ class SqsSource:
         known = self._url
         try:
             return self._call_at(known or self._ask_url(operation), operation, members)
-        except (QueueMissingError, SqsUnreachableError):
-            self._url = None  # the queue may come back elsewhere
+        except SqsUnreachableError:
+            self._url = None  # it may come back elsewhere
+            raise
+        except QueueMissingError:
+            self._url = None
             if known is None:
                 raise
-        except SourceError:
-            raise
         return self._call_at(self._ask_url(operation), operation, members)
 
     def _call_at(self, url: str, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
