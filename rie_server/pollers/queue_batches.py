@@ -17,7 +17,7 @@ from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.queue_batch import BatchOutcome, QueueBatch
 from rie_server.pollers.queue_capacity import QueueCapacity
 from rie_server.pollers.queue_gathering import Gathering, HeldRecord, lanes_of
-from rie_server.pollers.queue_outcome import failed_identifiers
+from rie_server.pollers.queue_outcome import failed_positions
 from rie_server.pollers.queue_window import BatchingWindow
 from rie_server.polling import MappingReporter, PollObserver, QueueSource
 from rie_server.ports import Clock, Timer
@@ -170,13 +170,13 @@ class QueueBatches:
             return list(outcome.batch)
         self._is_throttled = False
         records = [held.record for held in outcome.tried]
-        reports = self._mapping.reports_batch_item_failures
-        names = failed_identifiers(records, outcome.result, reports_failures=reports)
-        if names:
-            self._observer.failed_invoke(self._mapping, len(names))
-        self._reporter.processed("PROBLEM: Function call failed" if names else "OK")
+        positions = failed_positions(self._mapping, records, outcome.result)
+        if positions:
+            self._observer.failed_invoke(self._mapping, len(positions))
+        self._reporter.processed("PROBLEM: Function call failed" if positions else "OK")
         tried = {id(held) for held in outcome.tried}
-        return [held for held in outcome.batch if id(held) not in tried or held.record.identifier in names]
+        untried = [held for held in outcome.batch if id(held) not in tried]
+        return untried + [outcome.tried[position] for position in sorted(positions)]
 
     def _pause(self, release: Callable[[], None]) -> bool:
         """Holds messages back that would come again at once; False where the poller stops."""
