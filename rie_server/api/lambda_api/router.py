@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from rie_server.api.exchange import Deferred, HotOperation, HotRoute, Reply, Request
 from rie_server.api.lambda_api import (
     account,
+    aliases,
     code_download,
     concurrency,
     event_invoke_config,
     functions,
+    policy,
     recursion,
     tags,
+    versions,
 )
 from rie_server.api.lambda_api.reading import read_input
 from rie_server.api.lambda_api.rendering import error_reply, request_scope
@@ -44,6 +47,9 @@ OwnPaths = Callable[[Request], Reply | Deferred | None]
 
 _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
+    **versions.OPERATIONS,
+    **aliases.OPERATIONS,
+    **policy.OPERATIONS,
     **concurrency.OPERATIONS,
     **event_invoke_config.OPERATIONS,
     **recursion.OPERATIONS,
