@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rie_server.errors import InvalidParameterValueException, ResourceConflictException
+from rie_server.model.function_code import refuse_publish_to
 from rie_server.model.function_life_cycle import activated, check_updatable, not_invocable, refused
 from rie_server.model.function_record import (
     Deployment,
@@ -24,12 +25,10 @@ def check_publishable(record: FunctionRecord, members: Mapping[str, Any]) -> Non
     """Lets ``$LATEST`` be published as PublishVersion asks.
 
     Raises:
-        InvalidParameterValueException: ``CodeSha256`` is another code's, or ``PublishTo`` asks for what only functions
-            with a capacity provider have.
+        InvalidParameterValueException: ``CodeSha256`` is another code's.
         PreconditionFailedException, ResourceConflictException: as for an update; also when ``$LATEST`` cannot run.
     """
-    if members.get("PublishTo") is not None:
-        raise InvalidParameterValueException("PublishTo is only supported for functions with a capacity provider.")
+    refuse_publish_to(members)
     check_updatable(record, members.get("RevisionId"))
     if record.life.state is State.FAILED:
         raise not_invocable(record)
