@@ -7,6 +7,7 @@ never changed, so that reading needs no lock.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rie_server.errors import ResourceNotFoundException
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_record import FunctionRecord, from_document, to_document
 from rie_server.model.qualified_config import GoneFunction, from_gone_document, gone_function, to_gone_document
@@ -41,6 +42,17 @@ class FunctionRecords:
         record = self.by_arn.get(function.unqualified)
         if record is None or record.version_of(function.qualifier) is None:
             return None
+        return record
+
+    def get(self, function: FunctionArn) -> FunctionRecord:
+        """Like ``find``.
+
+        Raises:
+            ResourceNotFoundException: no such function, or no such version or alias.
+        """
+        record = self.find(function)
+        if record is None:
+            raise ResourceNotFoundException(f"Function not found: {function}")
         return record
 
     def gone(self, function: FunctionArn) -> GoneFunction | None:

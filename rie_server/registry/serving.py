@@ -46,7 +46,7 @@ class ServingVersions:
         self.find = self._versions.get
 
     def choose(self, function: FunctionArn) -> tuple[FunctionArn, FunctionVersion | None]:
-        """For what ``find`` does not find: the version that an alias with weights means now, and what runs for it."""
+        """For what ``find`` does not find: which version an alias with weights means now, and what runs for it."""
         route = self._routes.get(function)
         if route is None:
             return function, self._versions.get(function)  # the alias may just have lost its weights
