@@ -66,6 +66,7 @@ class FunctionRegistry:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
         self._code = CodeKeeper(store=code, objects=objects, clock=clock)
+        self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code)
         self.invoke_settings = InvokeSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
@@ -106,7 +107,7 @@ class FunctionRegistry:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def resolve(self, function: FunctionArn) -> FunctionVersion:
-        """See ``ports.FunctionCatalog``. One lookup, no lock; two where versions share an alias."""
+        """See ``ports.FunctionCatalog``. One lookup, no lock."""
         version = self._serving.find(function)
         if version is None:
             function, version = self._serving.choose(function)
@@ -207,7 +208,7 @@ class FunctionRegistry:
         """Forgets a function, in whatever state it is."""
 
         def write() -> None:
-            record = self.get(function.unqualified)
+            record = self.get(function)
             self._records.delete(record.arn)
             self._serving.forget(record.arn)
 

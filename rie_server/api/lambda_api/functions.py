@@ -24,7 +24,7 @@ def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
             "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
             f"{members['CodeSigningConfigArn']}."
         )
-    return _describe_changed(scope.registry.create(scope.function(members), members))
+    return describe(scope.registry.create(scope.function(members), members))
 
 
 def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -34,7 +34,7 @@ def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
         "Configuration": describe(record, qualifier=function.qualifier),
         "Code": describe_code(record, f"{scope.base_url}{code_path(record.current.code)}"),
         "Tags": record.tags or None,
-        "Concurrency": describe_concurrency(record) if record.version == LATEST else None,
+        "Concurrency": describe_concurrency(record),
     }
 
 
@@ -97,17 +97,6 @@ def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> M
     function = scope.function(members)
     version = scope.registry.get(function).version
     return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(version))}
-
-
-def _describe_changed(record: FunctionRecord) -> Mapping[str, Any]:
-    """What was created or updated; with ``Publish`` that is a version, and named so."""
-    return describe(record, qualifier=None if record.version == LATEST else record.version)
-
-
-def _place(record: FunctionRecord) -> str:
-    """Functions by name, their versions by number; ``$LATEST`` comes first."""
-    number = 0 if record.version == LATEST else int(record.version)
-    return f"{record.arn.name} {number:012d}"
 
 
 def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:

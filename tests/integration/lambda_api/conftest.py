@@ -86,18 +86,6 @@ class ControlPlane:
             concurrency_limit=1000,
         )
 
-    def restart_registry(self) -> None:
-        """What a restart of the server does to its functions."""
-        self.registry.close()
-        self.registry = self._new_registry()
-        self.registry.start()
-        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
-
-    def resolved(self, name: str, qualifier: str) -> str:
-        """The version that an invocation would run now."""
-        arn = FunctionArn(region="us-east-1", account="000000000000", name=name, qualifier=qualifier)
-        return self.registry.resolve(arn).version
-
     def start(self) -> None:
         self.clock.start()
         self.registry.start()
