@@ -4,7 +4,7 @@
 they are prepared once and settle together. Belongs to the registry's writer thread; only preparing runs elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from uuid import uuid4
 
@@ -88,30 +88,42 @@ class Settling:
             return  # deleted, or created anew, while its code was being prepared
         pending = [one.version for one in record.versions.values() if one.life.state is State.PENDING]
         if isinstance(outcome, Refusal):
-            record = refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id())
-            self._records.save(record)
-            if record.serving is None:
-                self._serving.withdraw(arn)
+            after = refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id())
         else:
-            record = activated(record, outcome.deployment, revision_id=_new_id())
-            self._records.store(record)
+            after = activated(record, outcome.deployment, revision_id=_new_id())
+        for version in pending:
+            after = _with_settled(after, version, outcome)
+        # Once for all of them: a version left Pending by a crash would stay so.
+        self._records.store(after)
+        if isinstance(outcome, Ready):
             # Published first: who sees Active may invoke at once.
             self._serving.publish(arn, outcome.version)
-            self._records.show(record)
-        for version in pending:
-            self._settle_version(self._records.by_arn[arn], version, outcome)
+            self._publish_versions(after, pending, outcome)
+        self._records.show(after)
+        if after.serving is None:
+            self._serving.withdraw(arn)
 
     def _settle_version(self, record: FunctionRecord, version: str, outcome: Ready | Refusal) -> None:
-        own = record.versions[version].deployment
-        if isinstance(outcome, Refusal):
-            reason = outcome.reason, outcome.reason_code
-            self._records.save(settled_version(record, version, reason, revision_id=_new_id()))
-            return
-        ready = replace(own, code=outcome.deployment.code)
-        settled = settled_version(record, version, ready, revision_id=_new_id())
+        settled = _with_settled(record, version, outcome)
         self._records.store(settled)
-        self._serving.publish(record.arn, runnable(record.arn, ready, outcome.version.code_directory, version))
+        if isinstance(outcome, Ready):
+            self._publish_versions(settled, [version], outcome)
         self._records.show(settled)
+
+    def _publish_versions(self, record: FunctionRecord, versions: Iterable[str], outcome: Ready) -> None:
+        for version in versions:
+            deployment = record.versions[version].deployment
+            ready = runnable(record.arn, deployment, outcome.version.code_directory, version)
+            self._serving.publish(record.arn, ready)
+
+
+def _with_settled(record: FunctionRecord, version: str, outcome: Ready | Refusal) -> FunctionRecord:
+    """``record`` with what has become of a version that was prepared."""
+    if isinstance(outcome, Refusal):
+        reason = outcome.reason, outcome.reason_code
+        return settled_version(record, version, reason, revision_id=_new_id())
+    ready = replace(record.versions[version].deployment, code=outcome.deployment.code)
+    return settled_version(record, version, ready, revision_id=_new_id())
 
 
 def _new_id() -> str:
