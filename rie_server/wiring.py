@@ -77,6 +77,7 @@ class RieServer:
         self._make_adapters(listen)
         capacity = host_capacity()
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
+        self._make_pollers()
         self._make_doors()
 
     def _make_adapters(self, listen: Listen) -> None:
@@ -135,18 +136,6 @@ class RieServer:
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
         self._events = self._make_event_worker()
-        self._poll_metrics = PollMetrics()
-        self._mappings = make_mappings(
-            self._database,
-            invoker=self._front_controller,
-            catalog=self._registry,
-            function_exists=self._has_function,
-            destinations=self._destinations,
-            metrics=self._poll_metrics,
-            clock=self._time.clock,
-            real=clock,
-        )
-        self._time.wait_for(self._mappings.manager)
         self._time.wait_for(self._events)
         self._time.wait_for(self._fleet)
 
@@ -182,6 +171,20 @@ class RieServer:
             # A database of our own is written by nobody else.
             house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
+
+    def _make_pollers(self) -> None:
+        self._poll_metrics = PollMetrics()
+        self._mappings = make_mappings(
+            self._database,
+            invoker=self._front_controller,
+            catalog=self._registry,
+            function_exists=self._has_function,
+            destinations=self._destinations,
+            metrics=self._poll_metrics,
+            clock=self._time.clock,
+            real=self._clock,
+        )
+        self._time.wait_for(self._mappings.manager)
 
     def _has_function(self, function: FunctionArn) -> bool:
         with suppress(ResourceNotFoundException):
