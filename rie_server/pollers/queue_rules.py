@@ -7,6 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
+# What a call of a source costs this process. One that takes longer waits, and others beside it cost nothing.
+CALL_SECONDS = 0.005
+
+
+def threads_worth(call_seconds: float, most: int) -> int:
+    """How many threads are worth having for calls that take so long: more of them than that stand in one another's
+    way.
+    """
+    return min(most, 1 + int(call_seconds / CALL_SECONDS))
+
+
 def _for_ever() -> float | None:
     return None
 
