@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rie_server.errors import SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.pollers.queue_capacity import QueueCapacity
-from rie_server.pollers.queue_rules import QueueRules, threads_worth
+from rie_server.pollers.queue_rules import CallTimes, QueueRules
 from rie_server.polling import MappingReporter, QueueSource
 from rie_server.ports import Clock
 
@@ -55,7 +55,7 @@ class QueueReceivers:
         self._ended: list[threading.Thread] = []
         self._named = 0
         self._busy = 0
-        self._call_seconds = 0.0
+        self._times = CallTimes()
         self._joined_at = 0.0
         self._trouble: str | None = None
 
@@ -114,7 +114,7 @@ class QueueReceivers:
             failures = 0
             self._is_well()
             if count >= self._most:
-                self._ask_for_more(self._call_seconds)
+                self._ask_for_more()
             elif count == 0 and self._leave():
                 return
         self._leave(at_end=True)
@@ -125,7 +125,7 @@ class QueueReceivers:
         began = self._real.monotonic()
         try:
             records = self._source.receive(self._most, self._rules.long_poll_seconds)
-            self._call_seconds = self._real.monotonic() - began
+            self._times.took(self._real.monotonic() - began)
             is_empty = not records
         finally:
             self._capacity.received(is_empty=is_empty, is_full=len(records) >= self._most)
@@ -142,9 +142,9 @@ class QueueReceivers:
             with self._lock:
                 self._busy -= 1
 
-    def _ask_for_more(self, call_seconds: float) -> None:
+    def _ask_for_more(self) -> None:
         now = self._real.monotonic()
-        most = threads_worth(call_seconds, self._rules.receivers_most)
+        most = self._times.threads(self._rules.receivers_most)
         with self._lock:
             if now - self._joined_at < JOIN_SECONDS or len(self._threads) >= most:
                 return
