@@ -6,7 +6,7 @@ Pure. AWS: Lambda Developer Guide, "Configuring scaling behavior for SQS event s
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# What a call of a source costs this process, generously. One that takes longer waits, and others beside it cost nothing.
+# What a call of a source costs this process, generously. One that takes longer waits, which others may do beside it.
 _CALL_SECONDS = 0.005
 # How fast a quick call is forgotten.
 _FORGET = 1.05
