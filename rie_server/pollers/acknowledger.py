@@ -13,6 +13,7 @@ from functools import partial
 
 from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
+from rie_server.pollers.queue_rules import CallTimes
 from rie_server.polling import QueueSource
 from rie_server.ports import Clock
 
@@ -55,6 +56,7 @@ class Acknowledger:
         self._waiting: deque[tuple[SourceRecord, int]] = deque()
         self._pending = 0
         self._busy = 0
+        self._times = CallTimes()
 
     @property
     def pending(self) -> int:
@@ -71,7 +73,8 @@ class Acknowledger:
         with self._lock:
             self._waiting.extend(entries)
             # One thread takes what has gathered while it was busy; more of them only where there are calls for each.
-            wanted = min(self._threads, -(-len(self._waiting) // self._most))
+            calls = -(-len(self._waiting) // self._most)
+            wanted = min(calls, self._times.threads(self._threads))
             more = max(wanted - self._busy, 0)
             self._busy += more
         for _ in range(more):
@@ -94,6 +97,7 @@ class Acknowledger:
     def _delete(self, entries: Sequence[tuple[SourceRecord, int]]) -> int:
         """Returns how many are tried again."""
         records = [record for record, _ in entries]
+        began = self._real.monotonic()
         reason = "the source kept them"
         try:
             refused = {id(record) for record in self._source.acknowledge(records)}
@@ -102,6 +106,7 @@ class Acknowledger:
         except Exception as defect:
             log.exception("Messages could not be deleted")
             refused, reason = {id(record) for record in records}, repr(defect)
+        self._times.took(self._real.monotonic() - began)
         if len(refused) < len(records):
             self._deleted(len(records) - len(refused))
         again = [(record, tries + 1) for record, tries in entries if id(record) in refused and tries + 1 < TRIES]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rie_server.errors import SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.pollers.queue_capacity import QueueCapacity
-from rie_server.pollers.queue_rules import QueueRules
+from rie_server.pollers.queue_rules import CallTimes, QueueRules
 from rie_server.polling import MappingReporter, QueueSource
 from rie_server.ports import Clock
 
@@ -55,6 +55,7 @@ class QueueReceivers:
         self._ended: list[threading.Thread] = []
         self._named = 0
         self._busy = 0
+        self._times = CallTimes()
         self._joined_at = 0.0
         self._trouble: str | None = None
 
@@ -121,8 +122,10 @@ class QueueReceivers:
     def _receive(self) -> int:
         records: Sequence[SourceRecord] = ()
         is_empty = False
+        began = self._real.monotonic()
         try:
             records = self._source.receive(self._most, self._rules.long_poll_seconds)
+            self._times.took(self._real.monotonic() - began)
             is_empty = not records
         finally:
             self._capacity.received(is_empty=is_empty, is_full=len(records) >= self._most)
@@ -141,11 +144,12 @@ class QueueReceivers:
 
     def _ask_for_more(self) -> None:
         now = self._real.monotonic()
+        most = self._times.threads(self._rules.receivers_most)
         with self._lock:
-            if now - self._joined_at < JOIN_SECONDS or len(self._threads) >= self._rules.receivers_most:
+            if now - self._joined_at < JOIN_SECONDS or len(self._threads) >= most:
                 return
             self._joined_at = now
-        self._add_thread(self._rules.receivers_most)
+        self._add_thread(most)
 
     def _leave(self, *, at_end: bool = False) -> bool:
         """Whether this thread ends: there are more than an empty or broken queue needs."""
