@@ -138,6 +138,7 @@ class RieServer:
         self._poll_metrics = PollMetrics()
         self._mappings = make_mappings(
             self._database,
+            settings=settings,
             invoker=self._front_controller,
             catalog=self._registry,
             function_exists=self._has_function,

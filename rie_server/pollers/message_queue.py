@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from rie_server.errors import SourceError
+from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.pollers.acknowledger import Acknowledger
 from rie_server.pollers.batch_invocation import BatchInvocation
@@ -36,6 +37,9 @@ UNDELETED_MOST = 2000
 BACKLOG_SECONDS = 5.0
 # Threads beside those that delete: for making events, and for whatever asks the source.
 FURTHER_THREADS = 2
+# What is around the records of an event, generously.
+EVENT_FRAME_BYTES = 1024
+TOO_LARGE = "A message that is larger than 6 MB as an event was dropped."
 
 # Whether the mapping's filters want a message.
 IsWanted = Callable[[SourceRecord], bool]
@@ -66,7 +70,9 @@ class MessageQueuePoller:
         self._mapping = mapping
         self._source = source
         self._rules = rules
+        self._invocation = invocation
         self._is_wanted = is_wanted
+        self._reporter = reporter
         self._observer = observer
         self._real = real
         self._undeleted_most = UNDELETED_MOST + mapping.batch_size
@@ -146,7 +152,8 @@ class MessageQueuePoller:
         hold_seconds = self._rules.hold_seconds()
         until = math.inf if hold_seconds is None else self._real.monotonic() + hold_seconds
         self._observer.polled(self._mapping, len(records))
-        self._batches.add([HeldRecord(record=record, until=until) for record in self._wanted(records)])
+        usable = self._fitting(self._wanted(records))
+        self._batches.add([HeldRecord(record=record, until=until) for record in usable])
         self._batches.begin()
 
     def _wanted(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
@@ -161,6 +168,23 @@ class MessageQueuePoller:
             self._observer.filtered_out(self._mapping, len(unwanted))
             self._acknowledger.add(unwanted)
         return wanted
+
+    def _fitting(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
+        """What an event can hold; AWS drops the rest, so that it is not in the way for ever."""
+        too_large = {id(record) for record in records if self._is_too_large(record)}
+        if not too_large:
+            return records
+        self._observer.dropped(self._mapping, len(too_large))
+        self._reporter.processed(f"PROBLEM: {TOO_LARGE}")
+        log.warning("%s: %s (%d dropped)", self._mapping.source_arn, TOO_LARGE, len(too_large))
+        self._acknowledger.add([record for record in records if id(record) in too_large])
+        return [record for record in records if id(record) not in too_large]
+
+    def _is_too_large(self, record: SourceRecord) -> bool:
+        """Sizes are estimates from above: what is near the limit is measured."""
+        return record.size_bytes + EVENT_FRAME_BYTES > SYNC_PAYLOAD_BYTES and (
+            len(self._invocation.payload([record])) > SYNC_PAYLOAD_BYTES
+        )
 
     def _later(self, work: Callable[[], None]) -> None:
         try:
