@@ -147,9 +147,8 @@ class RieServer:
             clock=self._time.clock,
             real=clock,
         )
-        self._time.wait_for(self._mappings.manager)
-        self._time.wait_for(self._events)
-        self._time.wait_for(self._fleet)
+        for busy in (self._mappings.manager, self._events, self._fleet):
+            self._time.wait_for(busy)
 
     def _make_event_worker(self) -> EventWorker:
         store, journal, owner = (

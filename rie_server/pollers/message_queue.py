@@ -17,10 +17,10 @@ from functools import partial
 from typing import Any
 
 from rie_server.errors import SourceError
-from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.pollers.acknowledger import Acknowledger
 from rie_server.pollers.batch_invocation import BatchInvocation
+from rie_server.pollers.event_size import EventSize
 from rie_server.pollers.queue_batches import QueueBatches
 from rie_server.pollers.queue_capacity import QueueCapacity
 from rie_server.pollers.queue_gathering import HeldRecord
@@ -37,9 +37,6 @@ UNDELETED_MOST = 2000
 BACKLOG_SECONDS = 5.0
 # Threads beside those that delete: for making events, and for whatever asks the source.
 FURTHER_THREADS = 2
-# What is around the records of an event, generously.
-EVENT_FRAME_BYTES = 1024
-TOO_LARGE = "A message that is larger than 6 MB as an event was dropped."
 
 # Whether the mapping's filters want a message.
 IsWanted = Callable[[SourceRecord], bool]
@@ -70,15 +67,12 @@ class MessageQueuePoller:
         self._mapping = mapping
         self._source = source
         self._rules = rules
-        self._invocation = invocation
+        self._event_size = EventSize(mapping, invocation, reporter, observer)
         self._is_wanted = is_wanted
-        self._reporter = reporter
         self._observer = observer
         self._real = real
-        self._undeleted_most = UNDELETED_MOST + mapping.batch_size
-        self._pool = ThreadPoolExecutor(
-            rules.acknowledge_threads + FURTHER_THREADS, thread_name_prefix=f"queue-{mapping.uuid[:8]}"
-        )
+        threads = rules.acknowledge_threads + FURTHER_THREADS
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"queue-{mapping.uuid[:8]}")
         self._capacity = QueueCapacity(rules, real, self._is_congested)
         self._acknowledger = Acknowledger(
             source=source,
@@ -111,8 +105,7 @@ class MessageQueuePoller:
             real=real,
             take_in=self._take_in,
         )
-        self._backlog: int | None = None
-        self._backlog_at = -math.inf
+        self._backlog: tuple[float, int | None] = (-math.inf, None)
 
     def start(self) -> None:
         self._receivers.start()
@@ -138,11 +131,12 @@ class MessageQueuePoller:
 
     def describe(self) -> Mapping[str, Any]:
         now = self._real.monotonic()
-        if now - self._backlog_at >= BACKLOG_SECONDS:
-            self._backlog_at = now
+        asked_at, backlog = self._backlog
+        if now - asked_at >= BACKLOG_SECONDS:
+            self._backlog = now, backlog
             self._later(self._ask_backlog)
         return {
-            "backlog": self._backlog,
+            "backlog": backlog,
             "pollers": self._receivers.count,
             "in_flight": self._capacity.running,
         }
@@ -170,21 +164,13 @@ class MessageQueuePoller:
         return wanted
 
     def _fitting(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
-        """What an event can hold; AWS drops the rest, so that it is not in the way for ever."""
-        too_large = {id(record) for record in records if self._is_too_large(record)}
+        """What an event can hold; the rest is deleted."""
+        too_large = self._event_size.too_large(records)
         if not too_large:
             return records
-        self._observer.dropped(self._mapping, len(too_large))
-        self._reporter.processed(f"PROBLEM: {TOO_LARGE}")
-        log.warning("%s: %s (%d dropped)", self._mapping.source_arn, TOO_LARGE, len(too_large))
-        self._acknowledger.add([record for record in records if id(record) in too_large])
-        return [record for record in records if id(record) not in too_large]
-
-    def _is_too_large(self, record: SourceRecord) -> bool:
-        """Sizes are estimates from above: what is near the limit is measured."""
-        return record.size_bytes + EVENT_FRAME_BYTES > SYNC_PAYLOAD_BYTES and (
-            len(self._invocation.payload([record])) > SYNC_PAYLOAD_BYTES
-        )
+        self._acknowledger.add(too_large)
+        gone = {id(record) for record in too_large}
+        return [record for record in records if id(record) not in gone]
 
     def _later(self, work: Callable[[], None]) -> None:
         try:
@@ -194,12 +180,12 @@ class MessageQueuePoller:
 
     def _ask_backlog(self) -> None:
         try:
-            self._backlog = self._source.backlog()
+            self._backlog = self._real.monotonic(), self._source.backlog()
         except SourceError as trouble:
             log.debug("The backlog of %s is not known: %s", self._mapping.source_arn, trouble)
 
     def _is_congested(self) -> bool:
-        return self._acknowledger.pending >= self._undeleted_most
+        return self._acknowledger.pending >= UNDELETED_MOST + self._mapping.batch_size
 
     def _is_idle(self) -> bool:
         return self._batches.is_empty and not self._acknowledger.pending
