@@ -20,6 +20,7 @@ from rie_server.errors import SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.pollers.acknowledger import Acknowledger
 from rie_server.pollers.batch_invocation import BatchInvocation
+from rie_server.pollers.event_size import EventSize
 from rie_server.pollers.queue_batches import QueueBatches
 from rie_server.pollers.queue_capacity import QueueCapacity
 from rie_server.pollers.queue_gathering import HeldRecord
@@ -66,13 +67,12 @@ class MessageQueuePoller:
         self._mapping = mapping
         self._source = source
         self._rules = rules
+        self._event_size = EventSize(mapping, invocation, reporter, observer)
         self._is_wanted = is_wanted
         self._observer = observer
         self._real = real
-        self._undeleted_most = UNDELETED_MOST + mapping.batch_size
-        self._pool = ThreadPoolExecutor(
-            rules.acknowledge_threads + FURTHER_THREADS, thread_name_prefix=f"queue-{mapping.uuid[:8]}"
-        )
+        threads = rules.acknowledge_threads + FURTHER_THREADS
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"queue-{mapping.uuid[:8]}")
         self._capacity = QueueCapacity(rules, real, self._is_congested)
         self._acknowledger = Acknowledger(
             source=source,
@@ -105,8 +105,7 @@ class MessageQueuePoller:
             real=real,
             take_in=self._take_in,
         )
-        self._backlog: int | None = None
-        self._backlog_at = -math.inf
+        self._backlog: tuple[float, int | None] = (-math.inf, None)
 
     def start(self) -> None:
         self._receivers.start()
@@ -132,11 +131,12 @@ class MessageQueuePoller:
 
     def describe(self) -> Mapping[str, Any]:
         now = self._real.monotonic()
-        if now - self._backlog_at >= BACKLOG_SECONDS:
-            self._backlog_at = now
+        asked_at, backlog = self._backlog
+        if now - asked_at >= BACKLOG_SECONDS:
+            self._backlog = now, backlog
             self._later(self._ask_backlog)
         return {
-            "backlog": self._backlog,
+            "backlog": backlog,
             "pollers": self._receivers.count,
             "in_flight": self._capacity.running,
         }
@@ -146,7 +146,8 @@ class MessageQueuePoller:
         hold_seconds = self._rules.hold_seconds()
         until = math.inf if hold_seconds is None else self._real.monotonic() + hold_seconds
         self._observer.polled(self._mapping, len(records))
-        self._batches.add([HeldRecord(record=record, until=until) for record in self._wanted(records)])
+        usable = self._fitting(self._wanted(records))
+        self._batches.add([HeldRecord(record=record, until=until) for record in usable])
         self._batches.begin()
 
     def _wanted(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
@@ -162,6 +163,15 @@ class MessageQueuePoller:
             self._acknowledger.add(unwanted)
         return wanted
 
+    def _fitting(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
+        """What an event can hold; the rest is deleted."""
+        too_large = self._event_size.too_large(records)
+        if not too_large:
+            return records
+        self._acknowledger.add(too_large)
+        gone = {id(record) for record in too_large}
+        return [record for record in records if id(record) not in gone]
+
     def _later(self, work: Callable[[], None]) -> None:
         try:
             self._pool.submit(_run, work)
@@ -170,12 +180,12 @@ class MessageQueuePoller:
 
     def _ask_backlog(self) -> None:
         try:
-            self._backlog = self._source.backlog()
+            self._backlog = self._real.monotonic(), self._source.backlog()
         except SourceError as trouble:
             log.debug("The backlog of %s is not known: %s", self._mapping.source_arn, trouble)
 
     def _is_congested(self) -> bool:
-        return self._acknowledger.pending >= self._undeleted_most
+        return self._acknowledger.pending >= UNDELETED_MOST + self._mapping.batch_size
 
     def _is_idle(self) -> bool:
         return self._batches.is_empty and not self._acknowledger.pending

@@ -29,7 +29,7 @@ class BatchOutcome:
     """
     Attributes:
         batch: as it was begun.
-        tried: what the function got in the end; the rest was taken back by the source before.
+        tried: what the function was to get in the end; the rest was taken back by the source before.
         result: None where the function got nothing.
     """
 
@@ -93,7 +93,7 @@ class QueueBatch:
             payload = self._invocation.payload(records)
         except Exception:
             log.exception("No event can be made of %d messages", len(records))
-            self._over(self, BatchOutcome(batch=self._batch, tried=(), result=None))
+            self._over(self, BatchOutcome(batch=self._batch, tried=self._tried, result=None))
             return
         self._invocation.submit(payload, len(records), self._request_id, self._on_result)
 

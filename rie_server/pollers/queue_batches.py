@@ -160,7 +160,9 @@ class QueueBatches:
         if not failed:
             self._end(batch, outcome.batch)
             return
-        release = partial(self._release, batch, outcome.batch, [held.record for held in failed])
+        # What waited behind them is not told apart: no source has both lanes and a count of its own.
+        is_tried = bool(outcome.tried)
+        release = partial(self._release, batch, outcome.batch, [held.record for held in failed], failed=is_tried)
         if not self._failure_pause_seconds or not self._pause(release):
             self._later(release)
 
@@ -194,9 +196,11 @@ class QueueBatches:
             self._paused[timer] = release
         return True
 
-    def _release(self, batch: QueueBatch, taken: Sequence[HeldRecord], records: Sequence[SourceRecord]) -> None:
+    def _release(
+        self, batch: QueueBatch, taken: Sequence[HeldRecord], records: Sequence[SourceRecord], *, failed: bool
+    ) -> None:
         try:
-            self._source.release(records)
+            self._source.release(records, failed=failed)
         except SourceError as trouble:
             log.warning("%d messages could not be given back: %s", len(records), trouble)
         except Exception:
