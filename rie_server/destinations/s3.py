@@ -6,7 +6,7 @@ A delivery that is repeated, because its answer was lost, writes the same object
 import uuid
 from datetime import UTC, datetime
 
-from rie_server.destinations.clients import ServiceClients
+from rie_server.aws_clients import ServiceClients
 from rie_server.destinations.refusals import member, refusals_of
 from rie_server.model.delivery import Delivery
 from rie_server.model.destination_arn import DestinationTarget
