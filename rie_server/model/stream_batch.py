@@ -1,9 +1,9 @@
 """What follows from an attempt to have a batch of a stream processed: done, again, in halves, or given up.
 
-Pure, but for request ids, which are random. Serves shards of Kinesis and DynamoDB Streams and partitions of Kafka alike; nothing of a record counts here but
-its identifier, when it arrived, and its place in the batch. A stage asks ``before_invoke`` what to do with a batch,
-invokes, and asks ``after_batch`` what that led to. Where a decision leaves two batches, all of the first comes to its
-end before the second begins: that keeps the order.
+Pure, but for request ids, which are random. Serves shards of Kinesis and DynamoDB Streams and partitions of Kafka
+alike: nothing of a record counts here but its identifier, when it arrived, and its place in the batch. A stage asks
+``before_invoke`` what to do with a batch, invokes, and asks ``after_batch`` what that led to. Where a decision leaves
+two batches, all of the first comes to its end before the second begins: that keeps the order.
 
 AWS: Lambda Developer Guide, "Retain discarded batch records" and "Configuring partial batch response" of each stream;
 where it is silent the docstrings say what holds here.
@@ -52,7 +52,7 @@ class StreamBatch:
     """Consecutive records of one shard or partition (with a ParallelizationFactor: of one of its lanes).
 
     Attributes:
-        records: at least one, in the stream's order.
+        records: in the stream's order; none for the final invocation of a tumbling window.
         attempts: how often this batch has failed.
         throttles: how often it was refused since it last failed; refusals are no attempts.
         request_id: the same for every attempt with the same records.
@@ -64,8 +64,9 @@ class StreamBatch:
     request_id: str = field(default_factory=new_request_id)
 
     @property
-    def last(self) -> str:
-        return self.records[-1].identifier
+    def last(self) -> str | None:
+        """Identifier of the last record."""
+        return self.records[-1].identifier if self.records else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,10 @@ class Invoke:
 class Done:
     """
     Attributes:
-        checkpoint: identifier of the last record; it and all before it have ended.
+        checkpoint: identifier of the last record; it and all before it have ended. None for a batch without records.
     """
 
-    checkpoint: str
+    checkpoint: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ class Discard:
     condition: DiscardCondition
     invoke_count: int
     was_answered: bool
-    checkpoint: str
+    checkpoint: str | None
     succeeded_before: str | None = None
     rest: StreamBatch | None = None
 

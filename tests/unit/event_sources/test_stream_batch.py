@@ -199,3 +199,14 @@ def test_an_old_record_behind_a_younger_one_waits_for_its_turn_and_is_not_invoke
     given_up = before_invoke(parts.second, MINUTE_OLD, now=NOW)
     assert isinstance(given_up, Discard)
     assert (names(parts.first), names(given_up.batch), names(given_up.rest)) == ("a", "b", "c")
+
+
+def test_a_final_invocation_without_records_is_retried_like_any_batch() -> None:
+    final = StreamBatch(records=())
+    assert before_invoke(final, MINUTE_OLD, now=NOW) == Invoke(batch=final)
+    assert after_batch(final, BatchSucceeded(), BISECTING) == Done(checkpoint=None)
+    retry = after_batch(final, BatchFailed(), BISECTING)
+    assert isinstance(retry, Retry)
+    given_up = after_batch(retry.batch, BatchFailed(), BISECTING)
+    assert isinstance(given_up, Discard)
+    assert (given_up.invoke_count, given_up.checkpoint) == (2, None)
