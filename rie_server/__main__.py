@@ -13,6 +13,7 @@ from rie_server.commands.events import events_command
 from rie_server.commands.invoke import invoke_command
 from rie_server.commands.list import list_command
 from rie_server.commands.logs import logs_command
+from rie_server.commands.mappings import mappings_command
 from rie_server.commands.serve import serve_command
 from rie_server.errors import ConfigurationError, RieError
 
@@ -28,6 +29,7 @@ rie.add_command(invoke_command)
 rie.add_command(list_command)
 rie.add_command(logs_command)
 rie.add_command(events_command)
+rie.add_command(mappings_command)
 
 
 def main() -> None:

@@ -83,6 +83,12 @@ class ResourceConflictException(LambdaError):
     code, status, fault, message_key = "ResourceConflictException", 409, "User", "message"
 
 
+class ResourceInUseException(LambdaError):
+    """An event source mapping is in transition."""
+
+    code, status, fault = "ResourceInUseException", 400, "User"
+
+
 class PreconditionFailedException(LambdaError):
     code, status, fault, message_key = "PreconditionFailedException", 412, "User", "message"
 

@@ -41,6 +41,7 @@ from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
+from rie_server.source_wiring import make_mappings, mapping_operations
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -52,6 +53,7 @@ from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.journals import EventJournals
 from rie_server.telemetry.logs import LogWriter
 from rie_server.telemetry.metrics import Metrics
+from rie_server.telemetry.poll_metrics import PollMetrics
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
@@ -75,6 +77,7 @@ class RieServer:
         self._make_adapters(listen)
         capacity = host_capacity()
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
+        self._make_pollers()
         self._make_doors()
 
     def _make_adapters(self, listen: Listen) -> None:
@@ -169,11 +172,30 @@ class RieServer:
             house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
 
+    def _make_pollers(self) -> None:
+        self._poll_metrics = PollMetrics()
+        self._mappings = make_mappings(
+            self._database,
+            invoker=self._front_controller,
+            catalog=self._registry,
+            function_exists=self._has_function,
+            destinations=self._destinations,
+            metrics=self._poll_metrics,
+            clock=self._time.clock,
+            real=self._clock,
+        )
+        self._time.wait_for(self._mappings.manager)
+
+    def _has_function(self, function: FunctionArn) -> bool:
+        with suppress(ResourceNotFoundException):
+            self._registry.get(function)
+            return True
+        return False
+
     def _is_elsewhere(self, function: str) -> bool:
         """Whether another server that shares the database has made a function since this one was started."""
         region, account, _, name = function.split(":")[3:]
-        with suppress(ResourceNotFoundException):
-            self._registry.get(FunctionArn(region=region, account=account, name=name))
+        if self._has_function(FunctionArn(region=region, account=account, name=name)):
             return False
         return self._functions.has(function)
 
@@ -187,9 +209,12 @@ class RieServer:
         own_paths = RieApi(
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),
-            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
+            mappings=mapping_operations(self._mappings, self._poll_metrics),
+            metrics=self._expose,
         )
-        self.lambda_api = LambdaApi(registry=self._registry, settings=self.settings, own_paths=own_paths)
+        self.lambda_api = LambdaApi(
+            registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
+        )
         invoke = InvokeOperation(
             invoker=self._front_controller,
             catalog=self._registry,
@@ -208,6 +233,9 @@ class RieServer:
         self.lambda_api.mount_hot(invoke.route)
         self.lambda_api.mount_hot(invoke_async.route)
         self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+
+    def _expose(self, accept: str) -> tuple[str, bytes]:
+        return self._metrics.expose(self._front_controller.concurrency, accept, self._poll_metrics.snapshot())
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
@@ -233,14 +261,20 @@ class RieServer:
                 region=self.settings.region,
                 account_id=self.settings.account_id,
             )
+        # What polls begins when the functions are there.
+        self._mappings.start()
 
     def drain(self, seconds: float) -> None:
         give_up_at = self._clock.monotonic() + seconds
+        # Nobody takes more work; then what was taken is finished, all of it within the same time.
+        self._mappings.manager.stop()
         self._events.drain(seconds)
+        self._mappings.manager.drain(max(0.0, give_up_at - self._clock.monotonic()))
         self._front_controller.drain(max(0.0, give_up_at - self._clock.monotonic()))
 
     def stop(self) -> None:
         """Who takes work stops first, then who does it, then what they stand on."""
+        self._mappings.close()
         self._events.close()
         self._destinations.close()
         self._fleet.close()

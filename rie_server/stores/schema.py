@@ -19,7 +19,7 @@ from sqlalchemy import (
     Table,
 )
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 HEAD: Final = REVISIONS[-1]
 
 # Our own name, so that a database shared with another application that uses Alembic is told apart.
@@ -70,4 +70,20 @@ events = Table(
     # By the database's own clock, in seconds since the epoch.
     Column("lease_expires_at", Float),
     Index("events_by_lane", "state", "lane", "due_at", "sequence"),
+)
+
+mappings = Table(
+    "mappings",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
+# How far a mapping has come in each shard of its source. A mapping takes its checkpoints with it.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("shard_id", String(512), primary_key=True),
+    Column("document", JSON, nullable=False),
 )

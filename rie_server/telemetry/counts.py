@@ -5,6 +5,8 @@ Not thread-safe; ``metrics`` holds its lock over them.
 
 from bisect import bisect_left
 
+from rie_server.model.arn import FunctionArn
+
 # Upper bounds in milliseconds; the last buckets are a function's longest timeout, and an event's greatest age.
 DURATION_BUCKETS_MS = (
     *(1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0),
@@ -71,3 +73,44 @@ class FunctionCounts:
         self.age.add(other.age)
         for name in ("errors", "throttles", "received", "dropped", "dead_letter_errors", "destination_failures"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class PollCounts:
+    """One event source mapping.
+
+    Attributes:
+        function: the one that it invokes now.
+    """
+
+    __slots__ = (
+        "deleted",
+        "delivered_on_failure",
+        "dropped",
+        "failed_invoke",
+        "filtered_out",
+        "function",
+        "invoked",
+        "iterator_age",
+        "polled",
+        "uuid",
+    )
+    NUMBERS = ("polled", "filtered_out", "invoked", "failed_invoke", "deleted", "delivered_on_failure", "dropped")
+
+    def __init__(self, uuid: str, function: FunctionArn) -> None:
+        self.uuid = uuid
+        self.function = function
+        self.polled = 0
+        self.filtered_out = 0
+        self.invoked = 0
+        self.failed_invoke = 0
+        self.deleted = 0
+        self.delivered_on_failure = 0
+        self.dropped = 0
+        self.iterator_age = Histogram(AGE_BUCKETS_MS)
+
+    def copy(self) -> "PollCounts":
+        copied = PollCounts(self.uuid, self.function)
+        copied.iterator_age.add(self.iterator_age)
+        for name in self.NUMBERS:
+            setattr(copied, name, getattr(self, name))
+        return copied

@@ -4,7 +4,7 @@ Pure. Labels are CloudWatch's dimensions FunctionName and Resource (``orders``, 
 the region; functions of two accounts that agree in all three are added up.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 
 from prometheus_client import CollectorRegistry
@@ -15,10 +15,11 @@ from prometheus_client.registry import Collector
 
 from rie_server.model.arn import FunctionArn
 from rie_server.observing import ConcurrencyCounts
-from rie_server.telemetry.counts import FunctionCounts, Histogram
+from rie_server.telemetry.counts import FunctionCounts, Histogram, PollCounts
 
 Labels = tuple[str, str, str]
 LABELS = ("function_name", "resource", "region")
+POLL_LABELS = ("event_source_mapping_uuid", *LABELS)
 
 _COUNTERS: tuple[tuple[str, str, Callable[[FunctionCounts], int]], ...] = (
     ("Invocations", "Times that the function has run, successfully or not.", lambda one: one.invocations),
@@ -41,14 +42,32 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[FunctionCounts], Histogram]], ...] 
     ("Duration", "Milliseconds that the function worked on an event.", lambda one: one.duration),
     ("AsyncEventAge", "Milliseconds between the acceptance of an event and an attempt at it.", lambda one: one.age),
 )
+_POLL_COUNTERS: tuple[tuple[str, str, Callable[[PollCounts], int]], ...] = (
+    ("PolledEventCount", "Records that were read from an event source.", lambda one: one.polled),
+    ("FilteredOutEventCount", "Records that filters have kept from the function.", lambda one: one.filtered_out),
+    ("InvokedEventCount", "Records that were handed to the function, at each attempt.", lambda one: one.invoked),
+    ("FailedInvokeEventCount", "Records whose invocation failed, at each attempt.", lambda one: one.failed_invoke),
+    ("DeletedEventCount", "Messages that were deleted from their queue.", lambda one: one.deleted),
+    (
+        "OnFailureDestinationDeliveredEventCount",
+        "Records that an on-failure destination has taken.",
+        lambda one: one.delivered_on_failure,
+    ),
+    ("DroppedEventCount", "Records that were given up and that no destination has taken.", lambda one: one.dropped),
+)
+_ITERATOR_AGE = "Milliseconds between a record's arrival in its stream and the function's getting it."
 
 
 def exposition(
-    functions: Mapping[FunctionArn, FunctionCounts], concurrency: ConcurrencyCounts, accept: str
+    functions: Mapping[FunctionArn, FunctionCounts],
+    concurrency: ConcurrencyCounts,
+    accept: str,
+    polls: Sequence[PollCounts] = (),
 ) -> tuple[str, bytes]:
     """Content type and text, in the format that an Accept header prefers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(functions, concurrency))
+    registry.register(_PollSnapshot(polls))
     encode, content_type = choose_encoder(accept)
     return content_type, encode(registry)
 
@@ -85,6 +104,23 @@ class _Snapshot(Collector):
         yield gauge
         words = "Invocations that run now, of functions without reserved concurrency."
         yield GaugeMetricFamily("UnreservedConcurrentExecutions", words, self._concurrency.unreserved_running)
+
+
+class _PollSnapshot(Collector):
+    def __init__(self, polls: Sequence[PollCounts]) -> None:
+        self._polls = polls
+
+    def collect(self) -> Iterator[Metric]:
+        for name, words, count in _POLL_COUNTERS:
+            counter = CounterMetricFamily(name, words, labels=POLL_LABELS)
+            for counts in self._polls:
+                counter.add_metric((counts.uuid, *_labels(counts.function)), count(counts))
+            yield counter
+        family = HistogramMetricFamily("IteratorAge", _ITERATOR_AGE, labels=POLL_LABELS)
+        for counts in self._polls:
+            buckets, total = _cumulative(counts.iterator_age)
+            family.add_metric((counts.uuid, *_labels(counts.function)), buckets, total)
+        yield family
 
 
 def _labels(function: FunctionArn) -> Labels:

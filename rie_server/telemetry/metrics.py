@@ -15,7 +15,7 @@ from rie_server.model.event_invoke import EndingCondition, EventEnding
 from rie_server.model.event_progress import DeliveryOutcome
 from rie_server.observing import ConcurrencyCounts
 from rie_server.ports import Clock
-from rie_server.telemetry.counts import FunctionCounts
+from rie_server.telemetry.counts import FunctionCounts, PollCounts
 
 
 class Metrics:
@@ -85,11 +85,13 @@ class Metrics:
                 copies[function].add(counts)
         return copies
 
-    def expose(self, concurrency: ConcurrencyCounts, accept: str) -> tuple[str, bytes]:
+    def expose(
+        self, concurrency: ConcurrencyCounts, accept: str, polls: Sequence[PollCounts] = ()
+    ) -> tuple[str, bytes]:
         """All metrics as Prometheus reads them: content type and text, in the format that ``accept`` prefers."""
         from rie_server.telemetry.exposition import exposition  # noqa: PLC0415 - only who scrapes needs the library
 
-        return exposition(self.snapshot(), concurrency, accept)
+        return exposition(self.snapshot(), concurrency, accept, polls)
 
     def _of(self, function: FunctionArn) -> FunctionCounts:
         return self._functions.get(function) or self._new(function)

@@ -14,6 +14,7 @@ from rie_server.api.lambda_api import (
     code_download,
     concurrency,
     event_invoke_config,
+    event_source_mapping,
     functions,
     recursion,
     tags,
@@ -35,6 +36,7 @@ from rie_server.errors import (
 )
 from rie_server.limits import CREATE_REQUEST_BYTES
 from rie_server.model.request_id import new_request_id
+from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
     **concurrency.OPERATIONS,
     **event_invoke_config.OPERATIONS,
+    **event_source_mapping.OPERATIONS,
     **recursion.OPERATIONS,
     **tags.OPERATIONS,
     **account.OPERATIONS,
@@ -61,8 +64,16 @@ class LambdaApi:
         own_paths: asked for what AWS's service model does not know.
     """
 
-    def __init__(self, *, registry: FunctionRegistry, settings: Settings, own_paths: OwnPaths = lambda _: None) -> None:
+    def __init__(
+        self,
+        *,
+        registry: FunctionRegistry,
+        mappings: EventSourceMappings,
+        settings: Settings,
+        own_paths: OwnPaths = lambda _: None,
+    ) -> None:
         self._registry = registry
+        self._mappings = mappings
         self._own_paths = own_paths
         self._settings = settings
         self._model = load_service_model()
@@ -131,6 +142,7 @@ class LambdaApi:
         host = request.headers.get("host") or f"{self._settings.host}:{self._settings.port}"
         return Scope(
             registry=self._registry,
+            mappings=self._mappings,
             region=region,
             account=account_id,
             request_id=request_id,

@@ -9,6 +9,7 @@ from typing import Any
 
 from rie_server.errors import InvalidParameterValueException
 from rie_server.model.arn import FunctionArn, parse_function_reference
+from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
 
 
@@ -21,6 +22,7 @@ class Scope:
     """
 
     registry: FunctionRegistry
+    mappings: EventSourceMappings
     region: str
     account: str
     request_id: str

@@ -10,10 +10,12 @@ from rie_server.api.exchange import Deferred, Reply, Request
 from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.documents import json_reply
 from rie_server.api.rie_api.events import EventOperations
+from rie_server.api.rie_api.mappings import MappingOperations
 
 HEALTH_PATH = "/_rie/health"
 CLOCK_PATH = "/_rie/clock"
 EVENTS_PATH = "/_rie/events"
+MAPPINGS_PATH = "/_rie/mappings"
 METRICS_PATH = "/metrics"
 _WAIT_SUFFIX = "/wait"
 
@@ -26,7 +28,9 @@ class RieApi:
         metrics: from an Accept header to a content type and the metrics in it.
     """
 
-    def __init__(self, *, clock: ClockOperations, events: EventOperations, metrics: Exposition) -> None:
+    def __init__(
+        self, *, clock: ClockOperations, events: EventOperations, mappings: MappingOperations, metrics: Exposition
+    ) -> None:
         self._events = events
         self._metrics = metrics
         self._by_path: dict[tuple[str, str], Callable[[Request], Reply]] = {
@@ -34,6 +38,7 @@ class RieApi:
             ("GET", CLOCK_PATH): clock.read,
             ("POST", CLOCK_PATH): clock.move,
             ("GET", EVENTS_PATH): events.list,
+            ("GET", MAPPINGS_PATH): mappings.list,
             ("GET", METRICS_PATH): self._expose,
         }
 

@@ -16,7 +16,13 @@ from rie_server.api.exchange import Deferred, Request
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.clock import SystemClock
 from rie_server.config import Settings
+from rie_server.errors import ResourceNotFoundException
+from rie_server.model.arn import FunctionArn
+from rie_server.model.event_source import SourceKind
+from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
+from tests.fakes.mapping_stores import MemoryMappingStore
+from tests.fakes.pollers import FakeInspector, FakePollers
 from tests.fakes.registry_ports import ExecutorAnswers, FakeImages, MemoryObjectStorage
 from tests.fakes.stores import MemoryCodeStore, MemoryFunctionStore
 
@@ -60,7 +66,17 @@ class ControlPlane:
             clock=self.clock,
             concurrency_limit=1000,
         )
-        self.api = LambdaApi(registry=self.registry, settings=Settings())
+        self.pollers = FakePollers()
+        self.inspector = FakeInspector()
+        self.mappings = EventSourceMappings(
+            store=MemoryMappingStore(),
+            makers=dict.fromkeys(SourceKind, self.pollers),
+            inspectors=dict.fromkeys(SourceKind, self.inspector),
+            function_exists=self._has_function,
+            on_gone=lambda _: None,
+            real=self.clock,
+        )
+        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="control-plane")
         self._clients: list[Any] = []
@@ -69,6 +85,7 @@ class ControlPlane:
     def start(self) -> None:
         self.clock.start()
         self.registry.start()
+        self.mappings.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -77,8 +94,16 @@ class ControlPlane:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self.mappings.close()
         self.registry.close()
         self.clock.close()
+
+    def _has_function(self, function: FunctionArn) -> bool:
+        try:
+            self.registry.get(function)
+        except ResourceNotFoundException:
+            return False
+        return True
 
     def client(self, region: str = "us-east-1") -> Any:
         client = _SESSION.client(

@@ -263,7 +263,7 @@ def test_an_operation_that_is_not_implemented_says_which(client: Any) -> None:
         "NotImplementedException",
         "PublishVersion is not implemented by this server.",
     )
-    assert error_of(client.create_event_source_mapping, FunctionName="f")[2].startswith("CreateEventSourceMapping ")
+    assert error_of(client.list_layers)[2].startswith("ListLayers ")
 
 
 def post(control_plane: ControlPlane, body: bytes, path: str = "/2015-03-31/functions") -> requests.Response:

@@ -115,19 +115,19 @@ def test_alembic_sees_no_difference_between_the_migrations_and_the_tables(tmp_pa
 
 
 def test_an_older_database_is_upgraded_and_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = Database(sqlite_url(tmp_path))
-    first.write(insert_key("kept"))
-    first.close()
-    upgraded: list[str] = []
-    monkeypatch.setattr(migrate, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(migrate, "HEAD", "0002")
-    monkeypatch.setattr(migrate, "upgrade", lambda connection: upgraded.append("to 0002"))
+    engine = create_engine(sqlite_url(tmp_path))
+    with monkeypatch.context() as older, engine.begin() as connection:
+        older.setattr(migrate, "HEAD", "0001")
+        migrate.upgrade(connection)
+        insert_key("kept")(connection)
+    engine.dispose()
+    Database(f"sqlite:///{tmp_path / 'new'}").close()
 
-    second = Database(sqlite_url(tmp_path))
+    upgraded = Database(sqlite_url(tmp_path))
 
-    assert upgraded == ["to 0002"]
-    assert keys(second) == ["kept"]
-    second.close()
+    assert keys(upgraded) == ["kept"]
+    upgraded.close()
+    assert schema_of(tmp_path / "rie.sqlite3") == schema_of(tmp_path / "new")
 
 
 def test_a_start_on_an_up_to_date_database_does_not_load_alembic(tmp_path: Path) -> None:

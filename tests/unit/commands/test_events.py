@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rie_server.commands.events import changed_lines, event_row
+from rie_server.commands.events import event_row
+from rie_server.commands.live_table import changed_lines
 
 EVENT: dict[str, Any] = {
     "request_id": "r",

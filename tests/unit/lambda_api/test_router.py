@@ -14,8 +14,10 @@ from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.lambda_api.service_model import ServiceModel, Shape, load_service_model
 from rie_server.config import Settings
 from rie_server.errors import ValidationException
+from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
 from tests.fakes.clock import FakeClock
+from tests.fakes.mapping_stores import MemoryMappingStore
 from tests.fakes.registry_ports import ExecutorAnswers, MemoryObjectStorage
 from tests.fakes.stores import MemoryCodeStore, MemoryFunctionStore
 from tests.unit.lambda_api.test_rendering import request
@@ -36,7 +38,17 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaApi]:
         concurrency_limit=10,
     )
     registry.start()
-    yield LambdaApi(registry=registry, settings=Settings())
+    mappings = EventSourceMappings(
+        store=MemoryMappingStore(),
+        makers={},
+        inspectors={},
+        function_exists=lambda _: False,
+        on_gone=lambda _: None,
+        real=FakeClock(),
+    )
+    mappings.start()
+    yield LambdaApi(registry=registry, mappings=mappings, settings=Settings())
+    mappings.close()
     registry.close()
 
 
