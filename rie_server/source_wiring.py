@@ -68,9 +68,7 @@ class SourceWiring:
         self._brokers = BrokerSources(
             BrokerAccess(clients, dict(settings.mq_endpoints)), clock=tools.real, server_time=tools.clock
         )
-        self._clusters = ClusterSources(
-            ClusterAccess(clients, dict(settings.documentdb_endpoints)), clock=tools.real
-        )
+        self._clusters = ClusterSources(ClusterAccess(clients, dict(settings.documentdb_endpoints)), clock=tools.real)
         self._kafka_access = KafkaAccess(clients, dict(settings.msk_bootstrap_servers))
 
     def makers(self) -> Mapping[SourceKind, MakePoller]:
@@ -113,7 +111,9 @@ class SourceWiring:
             try:
                 from rie_server.sources.kafka import KafkaSource  # noqa: PLC0415 - an extra
             except ImportError:
-                raise SourceError("Kafka needs confluent-kafka: pip install 'rie-server[kafka]'", passes=False) from None
+                raise SourceError(
+                    "Kafka needs confluent-kafka: pip install 'rie-server[kafka]'", passes=False
+                ) from None
             return KafkaSource(mapping, lambda: access.enter(mapping))
 
         return PartitionPollers(
