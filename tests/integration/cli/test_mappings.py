@@ -5,7 +5,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 import requests
 
 from tests.conftest import RieServer, wait_until
+from tests.servers.moto import ACCOUNT, REGION, MotoServer
 
-QUEUE = "arn:aws:sqs:us-east-1:000000000000:Orders"
-STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:Orders"
+STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/clicks"
 TEMPLATE = """
 Resources:
   Orders: {Type: AWS::SQS::Queue}
@@ -38,6 +40,22 @@ Resources:
           Type: Schedule
           Properties: {Schedule: rate(1 day)}
 """
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[MotoServer]:
+    """Has the queue and the streams that these tests poll."""
+    with MotoServer() as made:
+        made.create_queue("Orders")
+        for name in ("clicks", "clicks-2"):
+            made.client("kinesis").create_stream(StreamName=name, ShardCount=1)
+        yield made
+
+
+@pytest.fixture
+def start(start_rie: Callable[..., RieServer], moto: MotoServer) -> Callable[..., RieServer]:
+    """Starts servers that find their sources in moto."""
+    return partial(start_rie, environ=moto.environ, region=REGION, account_id=ACCOUNT)
 
 
 @pytest.fixture
@@ -69,9 +87,9 @@ def run(server: RieServer, *arguments: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_a_templates_events_become_mappings_and_stay_the_same_until_it_changes(
-    start_rie: Callable[..., RieServer], template: Path
+    start: Callable[..., RieServer], template: Path
 ) -> None:
-    server = start_rie(template=template)
+    server = start(template=template)
     (first,) = settled(server)
     assert (first["EventSourceArn"], first["BatchSize"], first["State"]) == (QUEUE, 5, "Disabled")
     assert "Work.FromQueue: created\n" in server.output
@@ -91,9 +109,7 @@ def test_a_templates_events_become_mappings_and_stay_the_same_until_it_changes(
     assert "Work.FromQueue: updated\n" in server.output
 
 
-def test_a_mistake_in_a_mapping_of_the_template_stops_the_start_in_one_line(
-    start_rie: Callable[..., RieServer], template: Path, tmp_path: Path
-) -> None:
+def test_a_mistake_in_a_mapping_of_the_template_stops_the_start_in_one_line(template: Path, tmp_path: Path) -> None:
     template.write_text(TEMPLATE % 11)
     server = RieServer(tmp_path, template=template)
     assert server.process.wait(30) != 0
@@ -102,10 +118,10 @@ def test_a_mistake_in_a_mapping_of_the_template_stops_the_start_in_one_line(
 
 
 def test_mappings_survive_a_restart_and_kill_9_as_their_last_answer_said(
-    start_rie: Callable[..., RieServer], template: Path
+    start: Callable[..., RieServer], template: Path
 ) -> None:
     template.write_text((TEMPLATE % 5).replace("Enabled: false", "Enabled: true"))
-    server = start_rie(template=template)
+    server = start(template=template)
     client = server.client()
     stream = client.create_event_source_mapping(
         FunctionName="work", EventSourceArn=STREAM, StartingPosition="TRIM_HORIZON", Tags={"team": "shop"}
@@ -125,8 +141,8 @@ def test_mappings_survive_a_restart_and_kill_9_as_their_last_answer_said(
     assert server.client().list_tags(Resource=stream["EventSourceMappingArn"])["Tags"] == {"team": "shop"}
 
 
-def test_a_function_that_is_deleted_leaves_its_mapping(start_rie: Callable[..., RieServer], template: Path) -> None:
-    server = start_rie(template=template)
+def test_a_function_that_is_deleted_leaves_its_mapping(start: Callable[..., RieServer], template: Path) -> None:
+    server = start(template=template)
     server.client().delete_function(FunctionName="work")
     server.stop()
     template.write_text("Resources: {Nothing: {Type: AWS::SQS::Queue}}")
@@ -135,8 +151,8 @@ def test_a_function_that_is_deleted_leaves_its_mapping(start_rie: Callable[..., 
     assert mapping["FunctionArn"].endswith(":function:work")
 
 
-def test_the_command_shows_where_mappings_stand(start_rie: Callable[..., RieServer], template: Path) -> None:
-    server = start_rie(template=template)
+def test_the_command_shows_where_mappings_stand(start: Callable[..., RieServer], template: Path) -> None:
+    server = start(template=template)
     (mapping,) = settled(server)
     shown = run(server)
     assert shown.returncode == 0
@@ -148,8 +164,8 @@ def test_the_command_shows_where_mappings_stand(start_rie: Callable[..., RieServ
     assert nothing.stderr.startswith("No event source mappings.")
 
 
-def test_who_follows_sees_a_line_for_every_change(start_rie: Callable[..., RieServer], template: Path) -> None:
-    server = start_rie(template=template)
+def test_who_follows_sees_a_line_for_every_change(start: Callable[..., RieServer], template: Path) -> None:
+    server = start(template=template)
     (mapping,) = settled(server)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RIE_")}
     command = [sys.executable, "-m", "rie_server", "mappings", "--follow", "--url", server.url]
@@ -166,15 +182,15 @@ def test_who_follows_sees_a_line_for_every_change(start_rie: Callable[..., RieSe
         one.terminate()
 
 
-def test_metrics_are_there_for_event_source_mappings(start_rie: Callable[..., RieServer], template: Path) -> None:
-    server = start_rie(template=template)
+def test_metrics_are_there_for_event_source_mappings(start: Callable[..., RieServer], template: Path) -> None:
+    server = start(template=template)
     with requests.get(f"{server.url}/metrics", timeout=10) as reply:
         assert "# TYPE PolledEventCount_total counter" in reply.text
         assert "# TYPE IteratorAge histogram" in reply.text
 
 
-def test_a_clock_moved_by_hand_waits_for_pollers_too(start_rie: Callable[..., RieServer], template: Path) -> None:
-    server = start_rie(template=template, clock="manual")
+def test_a_clock_moved_by_hand_waits_for_pollers_too(start: Callable[..., RieServer], template: Path) -> None:
+    server = start(template=template, clock="manual")
     server.client().create_event_source_mapping(
         FunctionName="work", EventSourceArn=STREAM, StartingPosition="LATEST", Enabled=False
     )
