@@ -41,14 +41,14 @@ class QueueBatches:
         self._mapping = mapping = context.mapping
         self._capacity = capacity
         self._acknowledger = acknowledger
-        self._clock, real = context.clock, context.real
+        self._clock = clock = context.clock
         self._later = later
         self._is_throttled = False
         # Guards what follows. The capacity's lock may be taken inside it, not the other way round.
         self._lock = threading.Lock()
         self._gathering = Gathering(mapping.batch_size)
         self._window = BatchingWindow(
-            mapping.batching_window_seconds, clock=self._clock, real=real, over=self._on_window
+            mapping.batching_window_seconds, clock=clock, real=context.real, over=self._on_window
         )
         self._batches: set[QueueBatch] = set()
         self._paused: dict[Timer, Callable[[], None]] = {}
@@ -68,8 +68,12 @@ class QueueBatches:
             batch.start()
 
     def stop(self) -> None:
-        """Hands out what was gathered, without waiting for more; gives back what waits for a throttle to end."""
+        """Hands out what was gathered, without waiting for more; gives back what waits for a throttle to end.
+        Idempotent.
+        """
         with self._lock:
+            if self._stopping:
+                return
             self._stopping = True
             self._window.close_for_good()
             waiting = [batch for batch in self._batches if batch.is_waiting]
