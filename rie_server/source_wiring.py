@@ -5,16 +5,24 @@ A kind that is missing here is refused by nobody and polled by nobody: its mappi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from rie_server.api.rie_api.mappings import MappingOperations
-from rie_server.model.event_source import SourceKind
+from rie_server.aws_clients import ServiceClients
+from rie_server.model.event_source import EventSourceMapping, SourceKind
 from rie_server.pollers.mappings import EventSourceMappings, FunctionExists
+from rie_server.pollers.queue_pollers import SqsPollers
 from rie_server.polling import CheckpointStore, MakePoller, PollObserver, SourceInspector
 from rie_server.ports import Clock, Destinations, FunctionCatalog, Invoker
+from rie_server.sources.sqs import SqsSource
+from rie_server.sources.sqs_inspector import SqsInspector
 from rie_server.stores.checkpoints import DatabaseCheckpointStore
 from rie_server.stores.database import Database
 from rie_server.stores.mappings import DatabaseMappingStore
 from rie_server.telemetry.poll_metrics import PollMetrics
+
+LONG_POLL_SECONDS = 20.0
+QUEUE_CONNECTIONS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,8 @@ class PollerTools:
     Attributes:
         clock: the server's time, for what AWS calls a window, an age or a backoff.
         real: for deadlines, long polls and drains.
+        invocations_most: that this server can run at a time.
+        queue_clients: of SQS; each poller that waits for messages holds a connection.
     """
 
     invoker: Invoker
@@ -33,18 +43,33 @@ class PollerTools:
     destinations: Destinations
     clock: Clock
     real: Clock
+    invocations_most: int
+    queue_clients: ServiceClients
 
 
 def poller_makers(tools: PollerTools) -> Mapping[SourceKind, MakePoller]:
     """What makes the poller of a mapping, by the kind of its source."""
-    del tools
-    return {}
+    return {
+        SourceKind.SQS: SqsPollers(
+            make_source=partial(_sqs_source, tools),
+            invoker=tools.invoker,
+            observer=tools.observer,
+            clock=tools.clock,
+            real=tools.real,
+            batches_most=tools.invocations_most,
+        ),
+    }
+
+
+def _sqs_source(tools: PollerTools, mapping: EventSourceMapping) -> SqsSource:
+    return SqsSource(mapping.source_arn or "", clients=tools.queue_clients, real=tools.real)
 
 
 def source_inspectors(tools: PollerTools) -> Mapping[SourceKind, SourceInspector]:
     """Who looks at a source before a mapping to it is created; a kind that is missing is taken at its word."""
-    del tools
-    return {}
+    return {
+        SourceKind.SQS: SqsInspector(clients=tools.queue_clients, catalog=tools.catalog, real=tools.real),
+    }
 
 
 def make_mappings(
@@ -57,6 +82,7 @@ def make_mappings(
     metrics: PollMetrics,
     clock: Clock,
     real: Clock,
+    invocations_most: int,
 ) -> EventSourceMappings:
     tools = PollerTools(
         invoker=invoker,
@@ -66,6 +92,8 @@ def make_mappings(
         destinations=destinations,
         clock=clock,
         real=real,
+        invocations_most=invocations_most,
+        queue_clients=ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS),
     )
     return EventSourceMappings(
         store=DatabaseMappingStore(database),

@@ -77,7 +77,7 @@ class RieServer:
         self._make_adapters(listen)
         capacity = host_capacity()
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
-        self._make_pollers()
+        self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
         self._make_doors()
 
     def _make_adapters(self, listen: Listen) -> None:
@@ -172,7 +172,7 @@ class RieServer:
             house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
 
-    def _make_pollers(self) -> None:
+    def _make_pollers(self, *, invocations_most: int) -> None:
         self._poll_metrics = PollMetrics()
         self._mappings = make_mappings(
             self._database,
@@ -183,6 +183,7 @@ class RieServer:
             metrics=self._poll_metrics,
             clock=self._time.clock,
             real=self._clock,
+            invocations_most=invocations_most,
         )
         self._time.wait_for(self._mappings.manager)
 

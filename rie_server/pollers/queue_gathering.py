@@ -43,6 +43,11 @@ class Gathering:
         """There is a whole batch, whatever the batching window says."""
         return len(self._waiting) >= self._batch_size or self._waiting_bytes >= self._bytes_most
 
+    @property
+    def held_until(self) -> float | None:
+        """When the source takes the first message back that waits; None where none does."""
+        return self._waiting[0].until if self._waiting else None
+
     def add(self, records: Iterable[HeldRecord]) -> None:
         for held in records:
             self._waiting.append(held)
