@@ -166,7 +166,11 @@ def memory_record(shard_id: str, number: str, data: str, key: str, arrived_at: f
         arrived_at=arrived_at,
         size_bytes=len(data) * 4 // 3 + 500,
         document={
-            "kinesis": {"data": base64.b64encode(data.encode()).decode(), "partitionKey": key, "sequenceNumber": number},
+            "kinesis": {
+                "data": base64.b64encode(data.encode()).decode(),
+                "partitionKey": key,
+                "sequenceNumber": number,
+            },
             "eventID": f"{shard_id}:{number}",
         },
         payload=data.encode(),
