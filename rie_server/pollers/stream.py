@@ -76,8 +76,8 @@ class StreamPoller:
                 is_over = False
                 break
             real.sleep(_STORED_LOOK_SECONDS)
-        self._threads.close(wait=is_over)
         if is_over:
+            self._threads.close()
             self._tools.source.close()
         return is_over
 
@@ -151,7 +151,7 @@ class StreamPoller:
             begun = [ShardPoller(start, tools=tools, ended=self._on_ended) for start in starts]
             self._shards.update((shard.shard_id, shard) for shard in begun)
         for shard in begun:
-            shard.start()
+            shard.start()  # at the tip before anybody is told that the mapping is enabled
         self._forget({shard.shard_id for shard in listed})
         with self._lock:
             return bool(self._shards)
