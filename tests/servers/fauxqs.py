@@ -152,9 +152,7 @@ def _install() -> None:
     command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", f"fauxqs@{VERSION}"]
     reason = f"npm did not end within {INSTALL_SECONDS:g} s"
     with contextlib.suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(
-            command, cwd=CACHE, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
-        )
+        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
         if done.returncode == 0:
             return
         reason = done.stderr.strip() or f"npm ended with {done.returncode}"
