@@ -7,7 +7,6 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
@@ -20,11 +19,11 @@ from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
+from rie_server.aws_clients import ServiceClients
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.errors import ResourceNotFoundException
 from rie_server.events.attempts import Attempts
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.events.courier import Courier
@@ -41,7 +40,7 @@ from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
-from rie_server.source_wiring import make_mappings, mapping_operations
+from rie_server.source_wiring import make_mappings, make_queue_clients, mapping_operations
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -75,7 +74,7 @@ class RieServer:
         self._make_adapters(listen)
         capacity = host_capacity()
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
-        self._make_pollers()
+        self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
         self._make_doors()
         self._template = TemplateDeployment(
             settings.template,
@@ -180,29 +179,28 @@ class RieServer:
             house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
 
-    def _make_pollers(self) -> None:
+    def _make_pollers(self, *, invocations_most: int) -> None:
+        self._source_clients, self._queue_clients = ServiceClients(), make_queue_clients()
         self._mappings = make_mappings(
             self._database,
+            settings=self.settings,
             invoker=self._front_controller,
             catalog=self._registry,
-            function_exists=self._has_function,
+            function_exists=self._registry.has,
             destinations=self._destinations,
             metrics=self._metrics.polls,
+            clients=self._source_clients,
+            queue_clients=self._queue_clients,
             clock=self._time.clock,
             real=self._clock,
+            invocations_most=invocations_most,
         )
         self._time.wait_for(self._mappings.manager)
-
-    def _has_function(self, function: FunctionArn) -> bool:
-        with suppress(ResourceNotFoundException):
-            self._registry.get(function)
-            return True
-        return False
 
     def _is_elsewhere(self, function: str) -> bool:
         """Whether another server that shares the database has made a function since this one was started."""
         region, account, _, name = function.split(":")[3:]
-        if self._has_function(FunctionArn(region=region, account=account, name=name)):
+        if self._registry.has(FunctionArn(region=region, account=account, name=name)):
             return False
         return self._functions.has(function)
 
@@ -272,6 +270,8 @@ class RieServer:
     def stop(self) -> None:
         """Who takes work stops first, then who does it, then what they stand on."""
         self._mappings.close()
+        self._source_clients.close()
+        self._queue_clients.close()
         self._events.close()
         self._destinations.close()
         self._fleet.close()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from rie_server.destinations.clients import ServiceClients
+from rie_server.aws_clients import ServiceClients
 from rie_server.destinations.eventbridge import EventBridgeDestination
 from rie_server.destinations.function import FunctionDestination, Submit
 from rie_server.destinations.s3 import S3Destination

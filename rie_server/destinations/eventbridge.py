@@ -5,7 +5,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from rie_server.destinations.clients import ServiceClients
+from rie_server.aws_clients import ServiceClients
 from rie_server.destinations.refusals import answered, member, refusals_of
 from rie_server.model.delivery import Delivery, DeliveryKind
 from rie_server.model.destination_arn import DestinationTarget

@@ -1,6 +1,6 @@
 """Records and dead letters to SNS topics. Thread-safe; fills ``dispatch.Deliver``."""
 
-from rie_server.destinations.clients import ServiceClients
+from rie_server.aws_clients import ServiceClients
 from rie_server.destinations.refusals import member, refusals_of
 from rie_server.destinations.sqs import attributes_of
 from rie_server.model.delivery import Delivery

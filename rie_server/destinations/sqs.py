@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rie_server.destinations.clients import ServiceClients
+from rie_server.aws_clients import ServiceClients
 from rie_server.destinations.refusals import member, refusals_of
 from rie_server.model.delivery import Delivery
 from rie_server.model.destination_arn import DestinationTarget

@@ -10,56 +10,47 @@ AWS: Lambda Developer Guide, "Control which events Lambda sends to your function
 import base64
 import binascii
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
-from rie_server.model.event_source_kind import EventSourceKind
+from rie_server.model.event_source import SourceKind, SourceRecord
 from rie_server.model.filter_pattern import Filters, Payload
 
-_PAYLOAD_KEYS: Final[Mapping[EventSourceKind, tuple[str, ...]]] = {
-    EventSourceKind.SQS: ("body",),
-    EventSourceKind.KINESIS: ("data",),
-    EventSourceKind.DYNAMODB: (),
-    EventSourceKind.KAFKA: ("value", "key"),
-    EventSourceKind.MQ: ("data",),
-    EventSourceKind.DOCUMENTDB: (),
+_PAYLOAD_KEYS: Final[Mapping[SourceKind, tuple[str, ...]]] = {
+    SourceKind.SQS: ("body",),
+    SourceKind.KINESIS: ("data",),
+    SourceKind.DYNAMODB: (),
+    SourceKind.MSK: ("value", "key"),
+    SourceKind.SELF_MANAGED_KAFKA: ("value", "key"),
+    SourceKind.MQ: ("data",),
+    SourceKind.DOCUMENTDB: (),
 }
-_NOTHING_DECODED: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
-def passes(
-    filters: Filters,
-    kind: EventSourceKind,
-    record: Mapping[str, Any],
-    *,
-    decoded: Mapping[str, bytes] = _NOTHING_DECODED,
-) -> bool:
-    """Whether the function is to see ``record``.
+def passes(filters: Filters, kind: SourceKind, record: SourceRecord) -> bool:
+    """Whether the function is to see ``record``."""
+    return not filters.patterns or filters.matches(filter_document(kind, record.document, payload=record.payload))
+
+
+def filter_document(kind: SourceKind, record: Mapping[str, Any], *, payload: bytes | None = None) -> dict[str, Any]:
+    """The document that patterns are compared with.
+
+    Patterns for Kinesis name ``data`` and ``partitionKey`` at the top, although the handler finds them in ``kinesis``.
 
     Args:
         record: one element of ``Records``, ``records[topic-partition]``, ``messages`` or ``rmqMessagesByQueue[queue]``
             of the event that the handler would get.
-        decoded: the payload's bytes by payload key, for a caller that has them; otherwise base64 is decoded here.
-    """
-    return not filters.patterns or filters.matches(filter_document(kind, record, decoded=decoded))
-
-
-def filter_document(
-    kind: EventSourceKind, record: Mapping[str, Any], *, decoded: Mapping[str, bytes] = _NOTHING_DECODED
-) -> dict[str, Any]:
-    """The document that patterns are compared with.
-
-    Patterns for Kinesis name ``data`` and ``partitionKey`` at the top, although the handler finds them in ``kinesis``.
+        payload: the bytes of ``body``, ``data`` or ``value``, for a caller that has them; without them, and for
+            Kafka's ``key``, base64 is decoded here.
     """
     document = dict(record)
-    if kind is EventSourceKind.KINESIS:
+    if kind is SourceKind.KINESIS:
         document |= document.pop("kinesis", {})
     for key in _PAYLOAD_KEYS[kind]:
         raw = document.get(key)
-        if key in decoded:
-            document[key] = Payload(decoded[key])
+        if payload is not None and key == _PAYLOAD_KEYS[kind][0]:
+            document[key] = Payload(payload)
         elif isinstance(raw, str):
-            document[key] = Payload(raw if kind is EventSourceKind.SQS else _from_base64(raw))
+            document[key] = Payload(raw if kind is SourceKind.SQS else _from_base64(raw))
     return document
 
 

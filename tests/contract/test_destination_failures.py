@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from rie_server.destinations import clients, function
+from rie_server import aws_clients
+from rie_server.destinations import function
 from rie_server.destinations.dispatch import DestinationDispatcher
 from rie_server.destinations.refusals import answered
 from rie_server.errors import DeliveryError
@@ -181,7 +182,7 @@ def test_an_event_that_a_bus_does_not_take_is_a_failure(
 def test_a_target_that_does_not_answer_costs_its_timeout_and_is_worth_another_try(
     target: BadTarget, destinations: DestinationDispatcher, arn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "READ_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(aws_clients, "READ_TIMEOUT_SECONDS", 0.3)
     target.status = HANG
     started = time.monotonic()
 
@@ -192,7 +193,7 @@ def test_a_target_that_does_not_answer_costs_its_timeout_and_is_worth_another_tr
 
 def test_the_longest_delivery_fits_into_what_the_port_promises() -> None:
     addresses_of_a_name, calls = 2, 2
-    one_call = addresses_of_a_name * clients.CONNECT_TIMEOUT_SECONDS + clients.READ_TIMEOUT_SECONDS
+    one_call = addresses_of_a_name * aws_clients.CONNECT_TIMEOUT_SECONDS + aws_clients.READ_TIMEOUT_SECONDS
     assert calls * one_call <= 30
     assert function.DURABLE_SECONDS <= 30
 
@@ -314,7 +315,7 @@ def test_aws_never_sees_keys_that_are_made_up(
     ],
 )
 def test_aws_is_told_from_an_emulator_by_its_domain(url: str, is_aws: bool) -> None:
-    assert clients.is_aws(url) is is_aws
+    assert aws_clients.is_aws(url) is is_aws
 
 
 class CountedClient:
@@ -331,13 +332,13 @@ def test_all_threads_share_a_client_and_the_others_that_were_made_meanwhile_are_
     made: list[CountedClient] = []
     all_are_making = threading.Barrier(6)
 
-    def make(service: str, region: str) -> CountedClient:
+    def make(service: str, region: str, long_poll_seconds: float) -> CountedClient:
         all_are_making.wait(10)
         made.append(CountedClient())
         return made[-1]
 
-    monkeypatch.setattr(clients, "_make", make)
-    service_clients = clients.ServiceClients()
+    monkeypatch.setattr(aws_clients, "_make", make)
+    service_clients = aws_clients.ServiceClients()
     with ThreadPoolExecutor(6, thread_name_prefix="look") as threads:
         found = [threads.submit(service_clients.client, "sqs", "eu-west-1") for _ in range(6)]
         (shared,) = {future.result() for future in found}
@@ -351,7 +352,7 @@ def test_all_threads_share_a_client_and_the_others_that_were_made_meanwhile_are_
 
 
 def test_each_region_has_a_client_of_its_own_and_a_closed_one_is_made_anew(target: BadTarget) -> None:
-    service_clients = clients.ServiceClients()
+    service_clients = aws_clients.ServiceClients()
     first = service_clients.client("sqs", "eu-west-1")
     assert service_clients.client("sqs", "eu-west-1") is first
     assert service_clients.client("sqs", "us-east-1").meta.region_name == "us-east-1"

@@ -93,7 +93,7 @@ def _client_context(header: str) -> str:
     try:
         text = base64.b64decode(header, validate=True).decode()
         context = json.loads(text)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         context = None
     if not isinstance(context, dict):
         raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")

@@ -1,5 +1,6 @@
 """Bad input from callers, each with AWS's status, code and message; after each of it the server still answers."""
 
+import base64
 import io
 import socket
 import stat
@@ -60,6 +61,14 @@ def enum_words(value: str, member: str) -> str:
         ),
         (
             {"FunctionName": "hello", "ClientContext": "no*base64"},
+            (
+                400,
+                "InvalidRequestContentException",
+                "Client context must be a valid Base64-encoded JSON object.",
+            ),
+        ),
+        (
+            {"FunctionName": "hello", "ClientContext": base64.b64encode(b'{"a":' + b"[" * 2000).decode()},
             (
                 400,
                 "InvalidRequestContentException",

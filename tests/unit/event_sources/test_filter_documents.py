@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rie_server.model.event_source_kind import EventSourceKind
+from rie_server.model.event_source import SourceKind, SourceRecord
 from rie_server.model.filter_documents import passes
 from rie_server.model.filter_pattern import compile_filters
 
@@ -41,15 +41,20 @@ def kafka(value: str | None, key: str = "k") -> dict[str, Any]:
 
 
 SOURCES = [
-    (EventSourceKind.SQS, "body", sqs, {"messageId": ["1"]}),
-    (EventSourceKind.KINESIS, "data", kinesis, {"partitionKey": ["1"]}),
-    (EventSourceKind.MQ, "data", mq, {"messageID": ["ID:1"]}),
-    (EventSourceKind.KAFKA, "value", kafka, {"offset": [15]}),
+    (SourceKind.SQS, "body", sqs, {"messageId": ["1"]}),
+    (SourceKind.KINESIS, "data", kinesis, {"partitionKey": ["1"]}),
+    (SourceKind.MQ, "data", mq, {"messageID": ["ID:1"]}),
+    (SourceKind.MSK, "value", kafka, {"offset": [15]}),
+    (SourceKind.SELF_MANAGED_KAFKA, "value", kafka, {"offset": [15]}),
 ]
 
 
-def let_through(kind: EventSourceKind, pattern: Any, record: dict[str, Any], **decoded: Any) -> bool:
-    return passes(compile_filters([json.dumps(pattern)]), kind, record, **decoded)
+def read(document: dict[str, Any], payload: bytes | None = None) -> SourceRecord:
+    return SourceRecord(identifier="1", lane=None, arrived_at=0.0, size_bytes=100, document=document, payload=payload)
+
+
+def let_through(kind: SourceKind, pattern: Any, document: dict[str, Any], payload: bytes | None = None) -> bool:
+    return passes(compile_filters([json.dumps(pattern)]), kind, read(document, payload))
 
 
 @pytest.mark.parametrize(("kind", "key", "record", "metadata"), SOURCES)
@@ -70,7 +75,7 @@ def let_through(kind: EventSourceKind, pattern: Any, record: dict[str, Any], **d
     ],
 )
 def test_json_is_compared_with_nested_patterns_and_plain_text_with_plain_ones(
-    kind: EventSourceKind, key: str, record: Any, metadata: Any, payload: str, pattern: Any, is_seen: bool
+    kind: SourceKind, key: str, record: Any, metadata: Any, payload: str, pattern: Any, is_seen: bool
 ) -> None:
     assert let_through(kind, {key: pattern}, record(payload)) is is_seen
     assert let_through(kind, {key: pattern} | metadata, record(payload)) is is_seen
@@ -79,7 +84,7 @@ def test_json_is_compared_with_nested_patterns_and_plain_text_with_plain_ones(
 @pytest.mark.parametrize(("kind", "key", "record", "metadata"), SOURCES)
 @pytest.mark.parametrize("payload", [JSON_TEXT, PLAIN_TEXT, ""])
 def test_a_pattern_without_the_payload_looks_at_metadata_alone(
-    kind: EventSourceKind, key: str, record: Any, metadata: Any, payload: str
+    kind: SourceKind, key: str, record: Any, metadata: Any, payload: str
 ) -> None:
     assert key not in metadata
     assert let_through(kind, metadata, record(payload))
@@ -88,53 +93,53 @@ def test_a_pattern_without_the_payload_looks_at_metadata_alone(
 
 @pytest.mark.parametrize("pattern", [JSON_PATTERN, [{"anything-but": "x"}], [{"exists": False}]])
 def test_bytes_that_are_no_text_match_no_pattern_for_the_payload(pattern: Any) -> None:
-    assert not let_through(EventSourceKind.KINESIS, {"data": pattern}, kinesis(b"\xff\xfe"))
+    assert not let_through(SourceKind.KINESIS, {"data": pattern}, kinesis(b"\xff\xfe"))
 
 
 def test_numbers_in_a_payload_are_compared_as_they_are_written() -> None:
-    assert let_through(EventSourceKind.SQS, {"body": {"Level": [{"numeric": ["=", 300]}]}}, sqs(JSON_TEXT))
-    assert not let_through(EventSourceKind.SQS, {"body": {"Level": [300]}}, sqs(JSON_TEXT))
+    assert let_through(SourceKind.SQS, {"body": {"Level": [{"numeric": ["=", 300]}]}}, sqs(JSON_TEXT))
+    assert not let_through(SourceKind.SQS, {"body": {"Level": [300]}}, sqs(JSON_TEXT))
 
 
 def test_a_choice_may_look_at_the_payload_or_at_metadata() -> None:
     pattern = {"$or": [{"body": JSON_PATTERN}, {"attributes": {"SenderId": ["me"]}}]}
-    assert let_through(EventSourceKind.SQS, pattern, sqs(PLAIN_TEXT))
+    assert let_through(SourceKind.SQS, pattern, sqs(PLAIN_TEXT))
 
 
 def test_keys_of_kafka_records_are_payloads_too() -> None:
-    assert let_through(EventSourceKind.KAFKA, {"key": ["k"], "value": JSON_PATTERN}, kafka(JSON_TEXT))
-    assert let_through(EventSourceKind.KAFKA, {"key": JSON_PATTERN}, kafka("v", key=JSON_TEXT))
+    assert let_through(SourceKind.MSK, {"key": ["k"], "value": JSON_PATTERN}, kafka(JSON_TEXT))
+    assert let_through(SourceKind.MSK, {"key": JSON_PATTERN}, kafka("v", key=JSON_TEXT))
 
 
 def test_a_kafka_record_without_a_value_has_null() -> None:
-    assert let_through(EventSourceKind.KAFKA, {"value": [None]}, kafka(None))
-    assert not let_through(EventSourceKind.KAFKA, {"value": JSON_PATTERN}, kafka(None))
+    assert let_through(SourceKind.MSK, {"value": [None]}, kafka(None))
+    assert not let_through(SourceKind.MSK, {"value": JSON_PATTERN}, kafka(None))
 
 
 def test_payload_bytes_of_the_caller_are_used_instead_of_base64() -> None:
     record = kafka("something else")
-    assert let_through(EventSourceKind.KAFKA, {"value": JSON_PATTERN}, record, decoded={"value": JSON_TEXT.encode()})
+    assert let_through(SourceKind.MSK, {"value": JSON_PATTERN}, record, JSON_TEXT.encode())
 
 
 def test_a_value_that_a_schema_registry_made_json_of_is_seen_as_such() -> None:
     record = kafka(None) | {"value": JSON_TEXT}
-    assert let_through(EventSourceKind.KAFKA, {"value": JSON_PATTERN}, record)
+    assert let_through(SourceKind.MSK, {"value": JSON_PATTERN}, record)
 
 
 def test_records_of_dynamodb_are_compared_as_they_are() -> None:
     record = {"eventName": "INSERT", "dynamodb": {"NewImage": {"Id": {"N": "101"}}, "SizeBytes": 26}}
     nested = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"Id": {"N": ["101"]}}}}
-    assert let_through(EventSourceKind.DYNAMODB, nested, record)
-    assert not let_through(EventSourceKind.DYNAMODB, {"dynamodb": {"NewImage": {"Id": {"N": [101]}}}}, record)
-    assert let_through(EventSourceKind.DYNAMODB, {"dynamodb": {"OldImage": {"Id": {"N": [{"exists": False}]}}}}, record)
+    assert let_through(SourceKind.DYNAMODB, nested, record)
+    assert not let_through(SourceKind.DYNAMODB, {"dynamodb": {"NewImage": {"Id": {"N": [101]}}}}, record)
+    assert let_through(SourceKind.DYNAMODB, {"dynamodb": {"OldImage": {"Id": {"N": [{"exists": False}]}}}}, record)
 
 
 def test_the_record_stays_as_it_was() -> None:
     record = kinesis(JSON_TEXT)
     before = json.dumps(record)
-    assert let_through(EventSourceKind.KINESIS, {"data": JSON_PATTERN}, record)
+    assert let_through(SourceKind.KINESIS, {"data": JSON_PATTERN}, record)
     assert json.dumps(record) == before
 
 
 def test_without_filters_every_record_passes() -> None:
-    assert passes(compile_filters([]), EventSourceKind.SQS, sqs("\x00"))
+    assert passes(compile_filters([]), SourceKind.SQS, read(sqs("\x00")))

@@ -1,5 +1,7 @@
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -153,6 +155,31 @@ def test_what_was_under_way_at_the_end_is_taken_up_at_the_next_start(world: Worl
     directory = world.registry.resolve(arn("old")).code_directory
     assert directory is not None
     assert (directory / "app").read_text() == "newer"
+
+
+def test_a_version_published_with_its_code_is_settled_wherever_the_server_was_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind: list[Mapping[str, Mapping[str, Any]]] = []
+    save = world.store.save
+
+    def remember(key: str, document: Mapping[str, Any]) -> None:
+        save(key, document)
+        left_behind.append(world.store.load())
+
+    monkeypatch.setattr(world.store, "save", remember)
+    world.create(Publish=True)
+    world.settle()
+    monkeypatch.undo()
+    assert len(left_behind) > 1
+    for documents in left_behind:
+        world.registry.close()
+        for key, document in documents.items():
+            world.store.save(key, document)
+        world.registry = world.build()
+        world.settle()
+        assert world.registry.get(arn(qualifier="1")).life.state is State.ACTIVE
+        assert world.registry.resolve(arn(qualifier="1")).version == "1"
 
 
 def test_a_function_the_executor_cannot_run_fails_with_the_executors_words(world: World) -> None:
