@@ -34,6 +34,18 @@ LONG_POLL_SECONDS = 20.0
 QUEUE_CONNECTIONS = 1000
 
 
+class SourceClients:
+    """Clients of AWS's services for everything that sources ask; ``polls`` is for calls that wait for messages."""
+
+    def __init__(self) -> None:
+        self.calls = ServiceClients()
+        self.polls = ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
+
+    def close(self) -> None:
+        self.calls.close()
+        self.polls.close()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollerTools:
     """What pollers are made with.
@@ -41,8 +53,7 @@ class PollerTools:
     Attributes:
         clock: the server's time, for what AWS calls a window, an age or a backoff.
         real: for deadlines, long polls and drains.
-        clients: of AWS's services; whoever made them closes them.
-        queue_clients: likewise, for calls that wait for messages.
+        clients: whoever made them closes them.
         invocations_most: that this server can run at a time.
     """
 
@@ -54,8 +65,7 @@ class PollerTools:
     destinations: Destinations
     clock: Clock
     real: Clock
-    clients: ServiceClients
-    queue_clients: ServiceClients
+    clients: SourceClients
     invocations_most: int
 
 
@@ -64,7 +74,7 @@ class SourceWiring:
 
     def __init__(self, tools: PollerTools) -> None:
         self._tools = tools
-        settings, clients = tools.settings, tools.clients
+        settings, clients = tools.settings, tools.clients.calls
         self._brokers = BrokerSources(
             BrokerAccess(clients, dict(settings.mq_endpoints)), clock=tools.real, server_time=tools.clock
         )
@@ -84,7 +94,7 @@ class SourceWiring:
     def inspectors(self) -> Mapping[SourceKind, SourceInspector]:
         tools = self._tools
         return {
-            SourceKind.SQS: SqsInspector(clients=tools.queue_clients, catalog=tools.catalog, real=tools.real),
+            SourceKind.SQS: SqsInspector(clients=tools.clients.polls, catalog=tools.catalog, real=tools.real),
             SourceKind.MQ: self._brokers,
             SourceKind.DOCUMENTDB: self._clusters,
         }
@@ -93,7 +103,7 @@ class SourceWiring:
         tools = self._tools
 
         def make_source(mapping: EventSourceMapping) -> SqsSource:
-            return SqsSource(mapping.source_arn or "", clients=tools.queue_clients, real=tools.real)
+            return SqsSource(mapping.source_arn or "", clients=tools.clients.polls, real=tools.real)
 
         return SqsPollers(
             make_source=make_source,
@@ -147,11 +157,6 @@ class SourceWiring:
         )
 
 
-def make_queue_clients() -> ServiceClients:
-    """Clients for calls that wait for messages."""
-    return ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
-
-
 def make_mappings(
     database: Database,
     *,
@@ -161,8 +166,7 @@ def make_mappings(
     function_exists: FunctionExists,
     destinations: Destinations,
     metrics: PollMetrics,
-    clients: ServiceClients,
-    queue_clients: ServiceClients,
+    clients: SourceClients,
     clock: Clock,
     real: Clock,
     invocations_most: int,
@@ -178,7 +182,6 @@ def make_mappings(
             clock=clock,
             real=real,
             clients=clients,
-            queue_clients=queue_clients,
             invocations_most=invocations_most,
         )
     )

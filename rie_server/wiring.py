@@ -19,7 +19,6 @@ from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
-from rie_server.aws_clients import ServiceClients
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
@@ -40,7 +39,7 @@ from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
-from rie_server.source_wiring import make_mappings, make_queue_clients, mapping_operations
+from rie_server.source_wiring import SourceClients, make_mappings, mapping_operations
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -180,7 +179,7 @@ class RieServer:
         )
 
     def _make_pollers(self, *, invocations_most: int) -> None:
-        self._source_clients, self._queue_clients = ServiceClients(), make_queue_clients()
+        self._source_clients = SourceClients()
         self._mappings = make_mappings(
             self._database,
             settings=self.settings,
@@ -190,7 +189,6 @@ class RieServer:
             destinations=self._destinations,
             metrics=self._metrics.polls,
             clients=self._source_clients,
-            queue_clients=self._queue_clients,
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
@@ -271,7 +269,6 @@ class RieServer:
         """Who takes work stops first, then who does it, then what they stand on."""
         self._mappings.close()
         self._source_clients.close()
-        self._queue_clients.close()
         self._events.close()
         self._destinations.close()
         self._fleet.close()

@@ -13,9 +13,8 @@ from functools import partial
 
 from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_rules import CallTimes
-from rie_server.polling import QueueSource
-from rie_server.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -26,31 +25,18 @@ RETRY_SECONDS = 0.25
 class Acknowledger:
     """
     Args:
-        most: messages of one call.
-        threads: calls at a time; that many of ``pool``'s threads may be busy with them.
-        real: for the pause before another try.
+        pool: ``rules.acknowledge_threads`` of its threads may be busy with calls.
         on_change: called when messages have left, without a lock; must not block.
-        deleted: told how many were deleted; must not block.
     """
 
-    def __init__(
-        self,
-        *,
-        source: QueueSource,
-        most: int,
-        threads: int,
-        pool: Executor,
-        real: Clock,
-        on_change: Callable[[], None],
-        deleted: Callable[[int], None],
-    ) -> None:
-        self._source = source
-        self._most = most
-        self._threads = threads
+    def __init__(self, context: QueueContext, *, pool: Executor, on_change: Callable[[], None]) -> None:
+        self._source = context.source
+        self._most = context.rules.acknowledge_most
+        self._threads = context.rules.acknowledge_threads
         self._pool = pool
-        self._real = real
+        self._real = context.real
         self._on_change = on_change
-        self._deleted = deleted
+        self._deleted = partial(context.observer.deleted, context.mapping)
         self._lock = threading.Lock()
         # Messages with how often each was tried.
         self._waiting: deque[tuple[SourceRecord, int]] = deque()

@@ -14,12 +14,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from rie_server.errors import (
-    CodeStorageExceededException,
     LambdaError,
     ResourceConflictException,
     ResourceNotFoundException,
 )
-from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
@@ -247,9 +245,7 @@ class FunctionRegistry:
         return shown
 
     def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
-        used = sum(record.code_bytes for record in self._records.by_arn.values())
-        if used + len(content) > CODE_STORAGE_BYTES:
-            raise CodeStorageExceededException("Code storage limit exceeded.")
+        self._records.check_room(len(content))
         return self._code.keep(source, content)
 
     def _refuse_existing(self, function: FunctionArn) -> None:

@@ -46,6 +46,7 @@ class Versions:
             existing = unchanged_version(record)
             if existing is not None:
                 return record.at(existing.version)
+            self._records.check_room(record.current.code.size_bytes)
             record = _published(record, members.get("Description"))
             number = str(record.last_version)
             deployment = record.versions[number].deployment

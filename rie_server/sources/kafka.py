@@ -178,13 +178,14 @@ class KafkaSource:
 
     def _on_commit(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
         self._committing = False
+        offsets = {self._lane(one.partition): one.offset for one in partitions}
+        ours = {lane: offset for lane, offset in offsets.items() if lane in self._confirmed}
         if error is None:
-            self._confirmed.update({self._lane(one.partition): one.offset for one in partitions})
-        elif is_passing(error):
-            for one in partitions:
-                self._wanted.setdefault(self._lane(one.partition), one.offset)
-        else:
-            log.warning("Event source mapping %s: offsets cannot be committed: %s", self._mapping.uuid, error.str())
+            self._confirmed.update(ours)
+            return
+        # Whatever it is, a coordinator that moves or a group that changes: it passes, or the partitions are lost.
+        log.info("Event source mapping %s: offsets are not committed yet: %s", self._mapping.uuid, error.str())
+        self._wanted = ours | self._wanted
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -217,6 +218,7 @@ class KafkaSource:
         lanes = [self._lane(one.partition) for one in partitions]
         for lane in lanes:
             self._wanted.pop(lane, None)
+            self._confirmed.pop(lane, None)
         if self._watcher is not None:
             self._watcher.lost(lanes)
 

@@ -155,12 +155,18 @@ class KafkaServer:
 
     def committed(self, group: str, topic: str, partitions: int = 1) -> list[int]:
         """The group's offset of each partition; negative where it has none."""
-        from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 - an extra
+        from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: PLC0415 - an extra
 
         consumer = Consumer({"bootstrap.servers": self.plaintext, "group.id": group})
+        every = [TopicPartition(topic, number) for number in range(partitions)]
+        deadline = time.monotonic() + START_SECONDS
         try:
-            every = [TopicPartition(topic, number) for number in range(partitions)]
-            return [one.offset for one in consumer.committed(every, timeout=30)]
+            while True:
+                try:
+                    return [one.offset for one in consumer.committed(every, timeout=5)]
+                except KafkaException:  # a broker that has just come back is no coordinator yet
+                    if time.monotonic() > deadline:
+                        raise
         finally:
             consumer.close()
 

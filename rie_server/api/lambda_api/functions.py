@@ -58,7 +58,7 @@ def list_functions(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any
 
 
 def _place(record: FunctionRecord) -> str:
-    """Where a version of a function stands in a list: no name has a space, and no version more digits."""
+    """Where a version of a function stands in a list of all: by name, whose letters all come after a space."""
     return f"{record.arn.name} {place_of_version(record)}"
 
 

@@ -118,6 +118,26 @@ def test_a_wrong_enum_is_a_validation_exception(lenient: Any, members: dict[str,
     assert message.startswith(words)
 
 
+@pytest.mark.parametrize("trace", [b"Root=\xff", b"Root=1\t2"])
+def test_a_trace_header_that_cannot_be_one_begins_a_new_trace_and_ends_no_runtime(
+    shared: RieServer, trace: bytes
+) -> None:
+    url = f"{shared.url}/2015-03-31/functions/hello/invocations"
+    answer = requests.post(url, b"{}", headers={"X-Amzn-Trace-Id": trace}, timeout=10)
+    assert (answer.status_code, answer.headers.get("X-Amz-Function-Error")) == (200, None)
+    assert answer.headers["X-Amzn-Trace-Id"].startswith("Root=1-")
+
+
+def test_a_tenant_id_that_aws_does_not_allow_is_refused_before_anything_runs(shared: RieServer) -> None:
+    url = f"{shared.url}/2015-03-31/functions/hello/invocations"
+    for invocation_type in ("RequestResponse", "Event"):
+        headers = {"X-Amz-Tenant-Id": b"\xff", "X-Amz-Invocation-Type": invocation_type}
+        answer = requests.post(url, b"{}", headers=headers, timeout=10)
+        assert answer.status_code == 400
+        assert answer.headers["x-amzn-ErrorType"] == "ValidationException"
+        assert "'tenantId'" in answer.json()["message"]
+
+
 @pytest.mark.parametrize("invocation_type", ["RequestResponse", "Event"])
 @pytest.mark.parametrize(
     ("payload", "words"),

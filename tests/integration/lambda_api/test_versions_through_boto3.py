@@ -233,6 +233,8 @@ def test_a_version_that_an_alias_refers_to_cannot_be_deleted(active: Any) -> Non
             CONFLICT,
             f"Unable to delete version because the following aliases reference it: [{aliases}]",
         )
+    by_alias = error_of(active.delete_function, FunctionName="f", Qualifier="live")
+    assert by_alias == (400, INVALID, "Deletion of aliases is not currently supported.")
     active.delete_alias(FunctionName="f", Name="live")
     active.delete_function(FunctionName="f", Qualifier="1")
     assert versions_of(active) == ["$LATEST", "2"]
