@@ -7,7 +7,6 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
@@ -24,7 +23,6 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.errors import ResourceNotFoundException
 from rie_server.events.attempts import Attempts
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.events.courier import Courier
@@ -187,7 +185,7 @@ class RieServer:
             settings=self.settings,
             invoker=self._front_controller,
             catalog=self._registry,
-            function_exists=self._has_function,
+            function_exists=self._registry.has,
             destinations=self._destinations,
             metrics=self._metrics.polls,
             clients=self._source_clients,
@@ -197,16 +195,10 @@ class RieServer:
         )
         self._time.wait_for(self._mappings.manager)
 
-    def _has_function(self, function: FunctionArn) -> bool:
-        with suppress(ResourceNotFoundException):
-            self._registry.get(function)
-            return True
-        return False
-
     def _is_elsewhere(self, function: str) -> bool:
         """Whether another server that shares the database has made a function since this one was started."""
         region, account, _, name = function.split(":")[3:]
-        if self._has_function(FunctionArn(region=region, account=account, name=name)):
+        if self._registry.has(FunctionArn(region=region, account=account, name=name)):
             return False
         return self._functions.has(function)
 

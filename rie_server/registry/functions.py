@@ -129,6 +129,10 @@ class FunctionRegistry:
         record = self._records.get(function)
         return record.at(record.version_of(function.qualifier) or LATEST)
 
+    def has(self, function: FunctionArn) -> bool:
+        """Whether there is such a function, with the qualifier that is asked for."""
+        return self._records.find(function) is not None
+
     def list(self, *, region: str, account: str) -> Sequence[FunctionRecord]:
         """All functions of a region, by name."""
         mine = (one for one in self._records.by_arn.values() if (one.arn.region, one.arn.account) == (region, account))

@@ -16,8 +16,6 @@ from rie_server.api.exchange import Deferred, Request
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.clock import SystemClock
 from rie_server.config import Settings
-from rie_server.errors import ResourceNotFoundException
-from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import SourceKind
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
@@ -65,7 +63,7 @@ class ControlPlane:
             store=MemoryMappingStore(),
             makers=dict.fromkeys(SourceKind, self.pollers),
             inspectors=dict.fromkeys(SourceKind, self.inspector),
-            function_exists=self._has_function,
+            function_exists=self.registry.has,
             on_gone=lambda _: None,
             real=self.clock,
         )
@@ -101,13 +99,6 @@ class ControlPlane:
         self.mappings.close()
         self.registry.close()
         self.clock.close()
-
-    def _has_function(self, function: FunctionArn) -> bool:
-        try:
-            self.registry.get(function)
-        except ResourceNotFoundException:
-            return False
-        return True
 
     def client(self, region: str = "us-east-1") -> Any:
         client = _SESSION.client(
