@@ -24,12 +24,14 @@ _INSTANCE_PROVIDER = "iam-role"
 
 
 class ServiceClients:
-    def __init__(self, *, long_poll_seconds: float = 0.0) -> None:
+    def __init__(self, *, long_poll_seconds: float = 0.0, connections: int = CONNECTIONS) -> None:
         """
         Args:
             long_poll_seconds: for how long a call may leave a healthy answer out, because it waits for records.
+            connections: of a client, that are kept for its next calls.
         """
         self._long_poll_seconds = long_poll_seconds
+        self._connections = connections
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
 
@@ -40,7 +42,7 @@ class ServiceClients:
         if client is not None:
             return client
         # Made outside the lock because it reads files; of two that were made at the same time one is thrown away.
-        made = _make(service, region, self._long_poll_seconds)
+        made = _make(service, region, self._long_poll_seconds, self._connections)
         with self._lock:
             client = self._clients.setdefault(key, made)
         if client is not made:
@@ -55,7 +57,7 @@ class ServiceClients:
             client.close()
 
 
-def _make(service: str, region: str, long_poll_seconds: float) -> Any:
+def _make(service: str, region: str, long_poll_seconds: float, connections: int) -> Any:
     from botocore.config import Config  # noqa: PLC0415 - see above
     from botocore.session import get_session  # noqa: PLC0415
 
@@ -63,7 +65,7 @@ def _make(service: str, region: str, long_poll_seconds: float) -> Any:
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS + long_poll_seconds,
         retries={"total_max_attempts": 1, "mode": "standard"},
-        max_pool_connections=CONNECTIONS,
+        max_pool_connections=connections,
         # Emulators of an older date do not know the newer checksums.
         request_checksum_calculation="when_required",
     )

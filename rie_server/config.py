@@ -15,6 +15,8 @@ from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
 CLOCKS = ("system", "manual")
+# Settings whose values may hold a password, also where they are not well formed: they are never told.
+SECRETIVE = frozenset({"database_url", "documentdb_endpoints", "mq_endpoints"})
 
 
 def _setting(default: Any, read: Callable[[str], Any], doc: str) -> Any:
@@ -198,7 +200,8 @@ class Settings:
             try:
                 values[name] = spec.metadata["read"](raw)
             except ValueError as wrong:
-                raise ConfigurationError(f"{origin}={raw!r} is not {wrong}.") from None
+                told = "..." if name in SECRETIVE else repr(raw)
+                raise ConfigurationError(f"{origin}={told} is not {wrong}.") from None
         known = {f"RIE_{name.upper()}" for name in cls.__dataclass_fields__} | {"RIE_REQUIRE"}
         unknown = sorted(name for name in environ if name.startswith("RIE_") and name not in known)
         if unknown:

@@ -67,10 +67,24 @@ class QueueSource(EventSource, Protocol):
     def acknowledge(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
         """Deletes messages; returns those that the source would not delete."""
 
-    def release(self, records: Sequence[SourceRecord]) -> None:
-        """Gives messages back that failed or were not tried: SQS leaves them to the visibility timeout, a broker
-        delivers them again.
+    def release(self, records: Sequence[SourceRecord], *, failed: bool = True) -> None:
+        """Gives messages back: SQS leaves them to the visibility timeout, a broker delivers them again.
+
+        Args:
+            failed: False where the function never got them: a source that counts their deliveries counts none.
         """
+
+
+class BrokerSource(QueueSource, Protocol):
+    """Amazon MQ.
+
+    Attributes:
+        consumers: how many batches may be with the function at a time.
+        failure_pause_seconds: how long messages that failed are held back before ``release``.
+    """
+
+    consumers: int
+    failure_pause_seconds: float
 
 
 class StreamSource(EventSource, Protocol):

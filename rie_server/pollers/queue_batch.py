@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from rie_server.errors import LambdaError
 from rie_server.model.invocation import InvokeResult
-from rie_server.pollers.batch_invocation import BatchInvocation
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_gathering import HeldRecord, lanes_of
-from rie_server.ports import Clock, Timer
+from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class BatchOutcome:
     """
     Attributes:
         batch: as it was begun.
-        tried: what the function got in the end; the rest was taken back by the source before.
+        tried: what the function was to get in the end; the rest was taken back by the source before.
         result: None where the function got nothing.
     """
 
@@ -41,8 +41,6 @@ class BatchOutcome:
 class QueueBatch:
     """
     Args:
-        clock: the server's time, for the backoff.
-        real: messages are held by it.
         throttled: told of each refusal; must not block.
         over: gets the outcome, on any thread; must not block.
         go_on: runs a callback that may take some milliseconds, on another thread.
@@ -51,19 +49,17 @@ class QueueBatch:
     def __init__(
         self,
         batch: Sequence[HeldRecord],
+        context: QueueContext,
         *,
-        invocation: BatchInvocation,
-        clock: Clock,
-        real: Clock,
         throttled: Callable[[LambdaError], None],
         over: Callable[["QueueBatch", BatchOutcome], None],
         go_on: Callable[[Callable[[], None]], None],
     ) -> None:
         self._batch = batch
         self._tried = batch
-        self._invocation = invocation
-        self._clock = clock
-        self._real = real
+        self._invocation = context.invocation
+        self._clock = context.clock
+        self._real = context.real
         self._throttled = throttled
         self._over = over
         self._go_on = go_on
@@ -93,7 +89,7 @@ class QueueBatch:
             payload = self._invocation.payload(records)
         except Exception:
             log.exception("No event can be made of %d messages", len(records))
-            self._over(self, BatchOutcome(batch=self._batch, tried=(), result=None))
+            self._over(self, BatchOutcome(batch=self._batch, tried=self._tried, result=None))
             return
         self._invocation.submit(payload, len(records), self._request_id, self._on_result)
 

@@ -1,56 +1,36 @@
-"""Which messages of a batch have failed, by the function's answer. Pure."""
+"""Which messages of a batch are left to their queue, by the function's answer. Pure."""
 
-import json
 from collections.abc import Sequence
 
-from rie_server.model.event_source import SourceRecord
+from rie_server.model.batch_response import BatchFailed, BatchSucceeded, batch_result
+from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.model.invocation import InvokeResult
 
 
-def failed_identifiers(
-    records: Sequence[SourceRecord], result: InvokeResult, *, reports_failures: bool
-) -> frozenset[str]:
-    """Identifiers of the messages that are left to the queue; of all where the function failed, or where its partial
-    batch response cannot be understood. A message of a lane whose earlier message has failed has failed with it.
+def failed_positions(
+    mapping: EventSourceMapping, records: Sequence[SourceRecord], result: InvokeResult
+) -> frozenset[int]:
+    """Where the messages stand in ``records``.
+
+    A message whose lane has failed before it fails with it, whether the function names it or not: deleted, it would
+    have overtaken the one that comes again.
     """
-    everything = frozenset(record.identifier for record in records)
-    if result.function_error is not None:
-        return everything
-    if not reports_failures:
+    outcome = batch_result(
+        mapping.kind,
+        records,
+        result.payload,
+        function_error=result.function_error,
+        reports=mapping.reports_batch_item_failures,
+    )
+    if isinstance(outcome, BatchSucceeded):
         return frozenset()
-    reported = _reported(result.payload)
-    if reported is None or not reported <= everything:
-        return everything
-    return _with_later_ones(records, reported)
-
-
-def _reported(payload: bytes) -> frozenset[str] | None:
-    """None where the answer is no partial batch response."""
-    try:
-        answer = json.loads(payload or b"null")
-    except ValueError:
-        return None
-    if not answer:
-        return frozenset()
-    if not isinstance(answer, dict):
-        return None
-    failures = answer.get("batchItemFailures")
-    if failures is None:
-        return frozenset()
-    if not isinstance(failures, list):
-        return None
-    names = [one.get("itemIdentifier") if isinstance(one, dict) else None for one in failures]
-    return None if not all(isinstance(name, str) and name for name in names) else frozenset(names)
-
-
-def _with_later_ones(records: Sequence[SourceRecord], reported: frozenset[str]) -> frozenset[str]:
+    if isinstance(outcome, BatchFailed):
+        return frozenset(range(len(records)))
+    failed = set(outcome.positions)
     failed_lanes: set[str] = set()
-    failed = set(reported)
-    for record in records:
-        if record.lane is None:
-            continue
-        if record.identifier in reported:
+    for position, record in enumerate(records):
+        if record.lane in failed_lanes:
+            failed.add(position)
+        elif position in failed and record.lane is not None:
             failed_lanes.add(record.lane)
-        elif record.lane in failed_lanes:
-            failed.add(record.identifier)
     return frozenset(failed)

@@ -42,6 +42,7 @@ class ActiveMqSource:
     """
     Attributes:
         consumers: how many batches may be in flight at most.
+        failure_pause_seconds: none; the wait before a redelivery is this source's own.
 
     Args:
         enter: where the broker is and who to be there, asked at each connection.
@@ -50,6 +51,7 @@ class ActiveMqSource:
     """
 
     consumers = 5
+    failure_pause_seconds = 0.0
 
     def __init__(
         self, mapping: EventSourceMapping, enter: Callable[[], BrokerAddress], clock: Clock, server_time: Clock
@@ -71,12 +73,16 @@ class ActiveMqSource:
     def acknowledge(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
         return [record for record in records if not record.handle.link.connection.acknowledge([record.handle.ack])]
 
-    def release(self, records: Sequence[SourceRecord]) -> None:
+    def release(self, records: Sequence[SourceRecord], *, failed: bool = True) -> None:
+        again: list[SourceRecord] = []
         for record in records:
             handle: Handle = record.handle
-            if handle.redeliveries >= REDELIVERIES_MAXIMUM:
+            if not failed:
+                again.append(record)
+            elif handle.redeliveries < REDELIVERIES_MAXIMUM:
+                again.append(_again(record))
+            else:
                 handle.link.connection.refuse([handle.ack])
-        again = [_again(one) for one in records if one.handle.redeliveries < REDELIVERIES_MAXIMUM]
 
         def hand_out() -> None:
             for record in again:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from rie_server.errors import InvalidParameterValueException, SourceError
 from rie_server.model.event_source import EventSourceMapping
-from rie_server.polling import ChangeStreamSource, QueueSource
+from rie_server.polling import BrokerSource, ChangeStreamSource
 from rie_server.ports import Clock
 from rie_server.sources.access import BrokerAccess
 from rie_server.sources.cluster_access import ClusterAccess
@@ -25,7 +25,7 @@ class BrokerSources:
         self._clock = clock
         self._server_time = server_time
 
-    def __call__(self, mapping: EventSourceMapping) -> QueueSource:
+    def __call__(self, mapping: EventSourceMapping) -> BrokerSource:
         """A source that connects when it is first read; which engine it is, the broker's address tells.
 
         Raises:

@@ -28,6 +28,7 @@ class RabbitMqSource:
     """
     Attributes:
         consumers: how many batches may be in flight: AWS runs one for each mapping, which keeps the queue's order.
+        failure_pause_seconds: before a message is released that failed: the broker delivers it again at once.
 
     Args:
         enter: where the broker is and who to be there, asked at each connection.
@@ -35,12 +36,13 @@ class RabbitMqSource:
     """
 
     consumers = 1
+    failure_pause_seconds = 1.0
 
     def __init__(self, mapping: EventSourceMapping, enter: Callable[[], BrokerAddress], clock: Clock) -> None:
         self._arn = mapping.source_arn
         self._queue = str(mapping.members["Queues"][0])
         self._virtual_host = access_uri(mapping, "VIRTUAL_HOST") or "/"
-        self._lane = f"{self._queue}::{self._virtual_host}"
+        self._label = f"{self._queue}::{self._virtual_host}"
         # One batch at work and one that is ready when it is done.
         self._prefetch = min(2 * mapping.batch_size, PREFETCH_MAXIMUM)
         self._enter = enter
@@ -59,7 +61,8 @@ class RabbitMqSource:
                 kept += group
         return kept
 
-    def release(self, records: Sequence[SourceRecord]) -> None:
+    def release(self, records: Sequence[SourceRecord], *, failed: bool = True) -> None:
+        del failed  # the broker counts deliveries itself
         for link, group in self._by_link(records):
             link.connection.requeue([record.handle[1] for record in group])
 
@@ -67,7 +70,7 @@ class RabbitMqSource:
         return {
             "eventSource": "aws:rmq",
             "eventSourceArn": self._arn,
-            "rmqMessagesByQueue": {self._lane: [dict(record.document) for record in records]},
+            "rmqMessagesByQueue": {self._label: [dict(record.document) for record in records]},
         }
 
     def backlog(self) -> int | None:
@@ -113,7 +116,8 @@ class RabbitMqSource:
         )
         return SourceRecord(
             identifier=str(deliver.delivery_tag),
-            lane=self._lane,
+            # One batch at a time keeps the order of first deliveries; what failed takes nothing back with it.
+            lane=None,
             arrived_at=float(properties.timestamp or self._clock.now()),
             size_bytes=len(document["data"]) + DOCUMENT_BYTES + _headers_bytes(properties.headers),
             document=document,

@@ -123,6 +123,14 @@ def test_an_address_that_is_none_stops_the_start(value: str) -> None:
         Settings.from_environ({"RIE_MQ_ENDPOINTS": value})
 
 
+def test_a_password_in_an_address_that_is_none_is_not_told() -> None:
+    for name in ("RIE_MQ_ENDPOINTS", "RIE_DOCUMENTDB_ENDPOINTS"):
+        with pytest.raises(ConfigurationError) as refused:
+            Settings.from_environ({name: f"{BROKER}=amqp:/me:secret@localhost"})
+        assert str(refused.value).startswith(f"{name}=... is not a list such as ")
+        assert "secret" not in str(refused.value)
+
+
 def test_dates_and_headers_are_written_as_java_does() -> None:
     assert java_date(2021) == "Jan 1, 1970, 12:33:41 AM"
     assert java_date(1_767_225_600 + 13 * 3600 + 65) == "Jan 1, 2026, 1:01:05 PM"
