@@ -140,7 +140,7 @@ def _response(payload: bytes) -> Any:
 
 
 def _function(text: str | None) -> tuple[str | None, str | None]:
-    """Name and qualifier of what the caller calls ``orders``, ``orders:live`` (so ``rie events`` shows it) or an ARN."""
+    """Name and qualifier of what the caller calls ``orders``, ``orders:live`` (as the command shows it) or an ARN."""
     if text is None:
         return None, None
     name, _, qualifier = text.rpartition("function:")[2].partition(":")
