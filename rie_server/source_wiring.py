@@ -3,27 +3,39 @@
 A kind that is missing here is refused by nobody and polled by nobody: its mappings say so as their last result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
-from rie_server.errors import SourceError
+from rie_server.errors import LambdaError, SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceKind
 from rie_server.pollers.broker_pollers import BrokerPollers
 from rie_server.pollers.change_stream_pollers import ChangeStreamPollers
 from rie_server.pollers.mappings import EventSourceMappings, FunctionExists
 from rie_server.pollers.partition_pollers import PartitionPollers
 from rie_server.pollers.queue_pollers import SqsPollers
-from rie_server.polling import CheckpointStore, MakePoller, PartitionSource, PollObserver, SourceInspector
+from rie_server.pollers.stream import StreamPollers
+from rie_server.polling import (
+    CheckpointStore,
+    MakePoller,
+    PartitionSource,
+    PollObserver,
+    SourceInspector,
+    StreamSource,
+)
 from rie_server.ports import Clock, Destinations, FunctionCatalog, Invoker
 from rie_server.sources.access import BrokerAccess
 from rie_server.sources.broker_sources import BrokerSources, ClusterSources
 from rie_server.sources.cluster_access import ClusterAccess
+from rie_server.sources.dynamodb_streams import DynamoDbStreamSource
 from rie_server.sources.kafka_access import KafkaAccess
+from rie_server.sources.kinesis import KinesisSource
 from rie_server.sources.sqs import SqsSource
 from rie_server.sources.sqs_inspector import SqsInspector
+from rie_server.sources.stream_inspector import StreamInspector
 from rie_server.stores.checkpoints import DatabaseCheckpointStore
 from rie_server.stores.database import Database
 from rie_server.stores.mappings import DatabaseMappingStore
@@ -32,17 +44,22 @@ from rie_server.telemetry.poll_metrics import PollMetrics
 # The longest that SQS lets a call wait, and connections: each poller that waits for messages holds one.
 LONG_POLL_SECONDS = 20.0
 QUEUE_CONNECTIONS = 1000
+STREAM_CONNECTIONS = 200
 
 
 class SourceClients:
-    """Clients of AWS's services for everything that sources ask; ``polls`` is for calls that wait for messages."""
+    """Clients of AWS's services for everything that sources ask; ``polls`` is for calls that wait for messages,
+    ``streams`` for those that read shards.
+    """
 
     def __init__(self) -> None:
         self.calls = ServiceClients()
+        self.streams = ServiceClients(connections=STREAM_CONNECTIONS)
         self.polls = ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
 
     def close(self) -> None:
         self.calls.close()
+        self.streams.close()
         self.polls.close()
 
 
@@ -85,6 +102,8 @@ class SourceWiring:
         kafka = self._kafka()
         return {
             SourceKind.SQS: self._sqs(),
+            SourceKind.KINESIS: self._streams(self._kinesis_source),
+            SourceKind.DYNAMODB: self._streams(self._dynamodb_source),
             SourceKind.MSK: kafka,
             SourceKind.SELF_MANAGED_KAFKA: kafka,
             SourceKind.MQ: self._mq(),
@@ -95,6 +114,8 @@ class SourceWiring:
         tools = self._tools
         return {
             SourceKind.SQS: SqsInspector(clients=tools.clients.polls, catalog=tools.catalog, real=tools.real),
+            SourceKind.KINESIS: StreamInspector(self._kinesis_source),
+            SourceKind.DYNAMODB: StreamInspector(self._dynamodb_source),
             SourceKind.MQ: self._brokers,
             SourceKind.DOCUMENTDB: self._clusters,
         }
@@ -113,6 +134,30 @@ class SourceWiring:
             real=tools.real,
             batches_most=tools.invocations_most,
         )
+
+    def _streams(self, source_of: Callable[[EventSourceMapping], StreamSource]) -> MakePoller:
+        tools = self._tools
+        return StreamPollers(
+            source_of=source_of,
+            invoker=tools.invoker,
+            checkpoints=tools.checkpoints,
+            destinations=tools.destinations,
+            observer=tools.observer,
+            clock=tools.clock,
+            real=tools.real,
+        )
+
+    def _kinesis_source(self, mapping: EventSourceMapping) -> KinesisSource:
+        def role() -> str:
+            """Of the function, if there is one now: without it no event is sent anyway."""
+            with suppress(LambdaError):
+                return self._tools.catalog.resolve(mapping.function).role
+            return ""
+
+        return KinesisSource(mapping.source_arn or "", role=role, clients=self._tools.clients.streams)
+
+    def _dynamodb_source(self, mapping: EventSourceMapping) -> DynamoDbStreamSource:
+        return DynamoDbStreamSource(mapping.source_arn or "", clients=self._tools.clients.streams)
 
     def _kafka(self) -> MakePoller:
         tools, access = self._tools, self._kafka_access

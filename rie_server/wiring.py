@@ -284,10 +284,8 @@ class RieServer:
         base = f"http://{self.settings.host}:{self.settings.port}"
         lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *self._template.lines()]
         name = self._template.ready_function() or "NAME"
-        lines.append(
-            f"RIE Server is ready at {base} - try: curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
-        )
-        return "\n".join(lines)
+        tried = f"curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
+        return "\n".join((*lines, f"RIE Server is ready at {base} - try: {tried}"))
 
 
 build: Callable[[Settings, Listen], RieServer] = RieServer

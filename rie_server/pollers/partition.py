@@ -13,7 +13,8 @@ from typing import Any
 
 from rie_server.errors import SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
-from rie_server.pollers.partition_lane import Crew, PartitionLane
+from rie_server.pollers.partition_crew import Crew
+from rie_server.pollers.partition_lane import PartitionLane
 from rie_server.polling import MappingReporter, PartitionSource, PollObserver
 from rie_server.ports import Clock
 

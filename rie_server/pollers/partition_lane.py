@@ -8,15 +8,13 @@ counts as done when it was filtered out, when the function has succeeded, or whe
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from rie_server.errors import DeliveryError
 from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.batch_response import BatchSucceeded, batch_result
-from rie_server.model.event_source import EventSourceMapping, SourceRecord
+from rie_server.model.event_source import SourceRecord
 from rie_server.model.filter_documents import passes
-from rie_server.model.filter_pattern import Filters
 from rie_server.model.invocation import InvokeResult
 from rie_server.model.stream_batch import (
     BatchOutcome,
@@ -26,18 +24,14 @@ from rie_server.model.stream_batch import (
     Retry,
     Split,
     StreamBatch,
-    StreamRules,
     Throttled,
     TooLarge,
     after_batch,
     backoff_seconds,
     before_invoke,
 )
-from rie_server.pollers.batch_invocation import BatchInvocation
-from rie_server.pollers.partition_failures import PartitionFailures
-from rie_server.pollers.partition_slots import PartitionSlots
-from rie_server.polling import MappingReporter, PollObserver
-from rie_server.ports import Clock, Timer
+from rie_server.pollers.partition_crew import Crew
+from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)
 
@@ -48,29 +42,6 @@ BUFFERED_RECORDS = 1000
 BUFFERED_BYTES = 2 * SYNC_PAYLOAD_BYTES
 OK = "OK"
 FUNCTION_FAILED = "PROBLEM: Function call failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
-    """What the lanes of one mapping share.
-
-    Attributes:
-        run: has something done on one of the crew's threads; harmless after the crew has gone.
-        clock: the server's time.
-        on_room: called, from any thread, when a lane may take records again or has come to rest.
-    """
-
-    mapping: EventSourceMapping
-    filters: Filters
-    rules: StreamRules
-    invocation: BatchInvocation
-    failures: PartitionFailures
-    slots: PartitionSlots
-    observer: PollObserver
-    reporter: MappingReporter
-    clock: Clock
-    run: Callable[[Callable[[], None]], None]
-    on_room: Callable[[], None]
 
 
 class PartitionLane:

@@ -7,8 +7,8 @@ from rie_server.model.filter_pattern import compile_filters
 from rie_server.model.partition_rules import partition_rules
 from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.partition import BACKOFF_SECONDS, PartitionPoller
+from rie_server.pollers.partition_crew import Crew
 from rie_server.pollers.partition_failures import PartitionFailures
-from rie_server.pollers.partition_lane import Crew
 from rie_server.pollers.partition_slots import PartitionSlots, most_at_a_time
 from rie_server.polling import MappingReporter, PartitionSource, PollObserver
 from rie_server.ports import Clock, Destinations, Invoker

@@ -19,11 +19,11 @@ from rie_server.model.filter_pattern import compile_filters
 from rie_server.model.stream_batch import UNLIMITED, StreamRules
 from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.stream_checkpoint import ShardCheckpoint, checkpoint_of
+from rie_server.pollers.stream_context import StreamResults, StreamTools
 from rie_server.pollers.stream_failures import FailureRecords
 from rie_server.pollers.stream_shard import ShardPoller
 from rie_server.pollers.stream_shards import first_checkpoints, shards_to_start
 from rie_server.pollers.stream_threads import StreamThreads
-from rie_server.pollers.stream_tools import StreamResults, StreamTools
 from rie_server.polling import CheckpointStore, MappingReporter, PollObserver, StreamSource
 from rie_server.ports import Clock, Destinations, Invoker, Timer
 
@@ -76,8 +76,8 @@ class StreamPoller:
                 is_over = False
                 break
             real.sleep(_STORED_LOOK_SECONDS)
-        self._threads.close(wait=is_over)
         if is_over:
+            self._threads.close()
             self._tools.source.close()
         return is_over
 
@@ -151,7 +151,7 @@ class StreamPoller:
             begun = [ShardPoller(start, tools=tools, ended=self._on_ended) for start in starts]
             self._shards.update((shard.shard_id, shard) for shard in begun)
         for shard in begun:
-            shard.start()
+            shard.start()  # at the tip before anybody is told that the mapping is enabled
         self._forget({shard.shard_id for shard in listed})
         with self._lock:
             return bool(self._shards)

@@ -7,11 +7,13 @@ thread of its own. Thread-safe.
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from rie_server.errors import IteratorExpiredError, ShardGoneError, SourceError
 from rie_server.model.event_source import ShardRead, StreamPosition
-from rie_server.pollers.stream_tools import StreamTools
+from rie_server.pollers.stream_context import StreamTools
 from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ IDLE_SECONDS_MOST: Final = 0.5
 BACKOFF_SECONDS: Final = 0.5
 BACKOFF_SECONDS_MOST: Final = 30.0
 _BEGINNING: Final = StreamPosition(starting_position="TRIM_HORIZON")
+_TIP: Final = StreamPosition(starting_position="LATEST")
 
 # Gets an answer and when it was asked for, by the server's time in seconds since the epoch; None at the shard's end.
 TakeIn = Callable[[ShardRead, float], None]
@@ -55,6 +58,8 @@ class ShardReader:
         self._has_room = has_room
         # Written by the reading thread alone.
         self._iterator: str | None = None
+        # Not every stream can be read from a time on: what arrived earlier is left out here.
+        self._since = position.at_timestamp
         self._failures = self._empty = self._expired = 0
         self.behind_seconds = 0.0
         # Guards what follows.
@@ -64,6 +69,12 @@ class ShardReader:
         self._is_reading = False
         self._is_urgent = False
         self._is_over = False
+
+    def open_tip(self) -> None:
+        """Before ``start``: begins with what comes from now on. Without an answer it stays with the position."""
+        with suppress(SourceError):
+            self._iterator = self._tools.source.iterator(self._shard_id, _TIP)
+            self._since = None
 
     def start(self) -> None:
         self._read_soon()
@@ -144,26 +155,34 @@ class ShardReader:
     def _pass_on(self, answer: ShardRead, asked_at: float) -> None:
         self._iterator = answer.next_iterator
         self.behind_seconds = answer.behind_seconds
-        if answer.records:
+        has_records = bool(answer.records)
+        if has_records:
             self._position = StreamPosition(after_sequence_number=answer.records[-1].identifier)
+        since = self._since
+        if since is not None:
+            answer = replace(answer, records=tuple(one for one in answer.records if one.arrived_at >= since))
         threads = self._tools.threads
         threads.begin()
         try:
             self._take_in(answer, asked_at)
-        except Exception:
-            # Without them nothing after them may be read: the shard stands still, as its batches would.
+        except Exception as defect:
+            # Nothing after these records may be read: the shard stands still until the poller starts anew.
             log.exception("Records of %s cannot be taken in", self._shard_id)
+            self._tools.results.source_failed(defect)
+            self._end()
+            return
         finally:
             threads.end()
         if answer.next_iterator is None:
             self._end()
             return
-        self._empty = 0 if answer.records else self._empty + 1
-        more = bool(answer.records) or answer.behind_seconds > 0
+        self._empty = 0 if has_records else self._empty + 1
+        more = has_records or answer.behind_seconds > 0
         self._read_later(0.0 if more else min(IDLE_SECONDS * 1.5 ** min(self._empty - 1, 10), IDLE_SECONDS_MOST))
 
     def _open(self) -> str:
         source = self._tools.source
+        self._since = self._position.at_timestamp if self._since is None else self._since
         try:
             return source.iterator(self._shard_id, self._position)
         except IteratorExpiredError as trouble:

@@ -15,10 +15,10 @@ from rie_server.model.event_source import ShardRead, SourceRecord
 from rie_server.model.filter_documents import passes
 from rie_server.model.tumbling_window import TumblingWindow
 from rie_server.pollers.stream_checkpoint import CheckpointWriter, ShardCheckpoint, ShardProgress
+from rie_server.pollers.stream_context import StreamTools
 from rie_server.pollers.stream_lane import StreamLane
 from rie_server.pollers.stream_reader import ShardReader
 from rie_server.pollers.stream_shards import ShardStart
-from rie_server.pollers.stream_tools import StreamTools
 from rie_server.pollers.stream_windows import ShardWindows
 
 READ_LEAST: Final = 1000
@@ -33,6 +33,7 @@ class ShardPoller:
 
     def __init__(self, start: ShardStart, *, tools: StreamTools, ended: Callable[[str, ShardCheckpoint], None]) -> None:
         self.shard_id = start.shard_id
+        self._at_tip = start.at_tip
         self._tools = tools
         self._ended = ended
         mapping = tools.mapping
@@ -43,7 +44,7 @@ class ShardPoller:
         self._writer = CheckpointWriter(tools.checkpoints, mapping.uuid, start.shard_id)
         self._reader = ShardReader(
             start.shard_id,
-            start.position,
+            start.checkpoint.position,
             tools=tools,
             most=min(max(mapping.batch_size, READ_LEAST), READ_MOST),
             take_in=self._take_in,
@@ -71,6 +72,9 @@ class ShardPoller:
         )
 
     def start(self) -> None:
+        """Blocks for a call of the stream where it begins at the shard's tip."""
+        if self._at_tip:
+            self._reader.open_tip()
         self._reader.start()
 
     @property
@@ -111,15 +115,13 @@ class ShardPoller:
             self._end()
 
     def _hand_out(self, records: Sequence[SourceRecord]) -> None:
-        tools, since = self._tools, self._checkpoint.since
-        timely = [record for record in records if since is None or record.arrived_at >= since]
-        tools.observer.polled(tools.mapping, len(timely))
-        wanted = [record for record in timely if passes(tools.filters, tools.mapping.kind, record)]
-        if len(wanted) < len(timely):
-            tools.observer.filtered_out(tools.mapping, len(timely) - len(wanted))
+        tools = self._tools
+        tools.observer.polled(tools.mapping, len(records))
+        wanted = [record for record in records if passes(tools.filters, tools.mapping.kind, record)]
         with self._lock:
             self._progress.add(records)
         if len(wanted) < len(records):
+            tools.observer.filtered_out(tools.mapping, len(records) - len(wanted))
             kept = {record.identifier for record in wanted}
             with self._lock:
                 window = self._checkpoint.window

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from rie_server.model.event_source import EventSourceMapping, Shard, SourceKind, StreamPosition
+from rie_server.model.event_source import EventSourceMapping, Shard, SourceKind
 from rie_server.pollers.stream_checkpoint import ShardCheckpoint
 
 
@@ -17,12 +17,12 @@ class ShardStart:
     """
     Attributes:
         checkpoint: what the shard goes on from.
-        position: where to read from; that of the checkpoint, except for the tip of a shard that is seen first.
+        at_tip: read from the shard's tip as it is now, if it can be had at once; else from the checkpoint's position.
     """
 
     shard_id: str
     checkpoint: ShardCheckpoint
-    position: StreamPosition
+    at_tip: bool = False
 
 
 def first_checkpoints(
@@ -67,9 +67,8 @@ def shards_to_start(
             continue
         if any(parent in running or not _is_ended(checkpoints, parent) for parent in parents):
             continue
-        is_tip = is_first and not parents and mapping.members.get("StartingPosition") == "LATEST"
-        position = StreamPosition(starting_position="LATEST") if is_tip else checkpoint.position
-        starts.append(ShardStart(shard_id=shard.shard_id, checkpoint=checkpoint, position=position))
+        at_tip = is_first and not parents and mapping.members.get("StartingPosition") == "LATEST"
+        starts.append(ShardStart(shard_id=shard.shard_id, checkpoint=checkpoint, at_tip=at_tip))
     return starts
 
 

@@ -73,9 +73,10 @@ class StreamThreads:
         with self._changed:
             return self._changed.wait_for(lambda: not self._in_flight and not self._reading, max(0.0, seconds))
 
-    def close(self, *, wait: bool) -> None:
+    def close(self) -> None:
+        """Joins the threads."""
         for pool in (self._readers, self._workers, self._couriers):
-            pool.shutdown(wait=wait)
+            pool.shutdown()
 
     def _submit(self, pool: ThreadPoolExecutor, work: Work) -> None:
         self.begin()
