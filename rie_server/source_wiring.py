@@ -165,11 +165,13 @@ class SourceWiring:
         def make_source(mapping: EventSourceMapping) -> PartitionSource:
             try:
                 from rie_server.sources.kafka import KafkaSource  # noqa: PLC0415 - an extra
+                from rie_server.sources.kafka_schemas import schema_decoding  # noqa: PLC0415
             except ImportError:
                 raise SourceError(
                     "Kafka needs confluent-kafka: pip install 'rie-server[kafka]'", passes=False
                 ) from None
-            return KafkaSource(mapping, lambda: access.enter(mapping))
+            decode = schema_decoding(mapping, tools.clients.calls)
+            return KafkaSource(mapping, lambda: access.enter(mapping), decode=decode)
 
         return PartitionPollers(
             make_source=make_source,

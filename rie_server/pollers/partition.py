@@ -249,6 +249,8 @@ class PartitionPoller:
         if trouble == self._trouble:
             return
         self._trouble = trouble
+        if trouble is not None:
+            log.warning("Event source mapping %s: %s", self._mapping.uuid, trouble)
         self._reporter.processed(NOTHING_YET if trouble is None else f"PROBLEM: {trouble}")
 
     def _wait(self, failures: int, *, longest: bool) -> None:

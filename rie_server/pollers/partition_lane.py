@@ -19,6 +19,7 @@ from rie_server.model.invocation import InvokeResult
 from rie_server.model.stream_batch import (
     BatchOutcome,
     Discard,
+    DiscardCondition,
     Done,
     Invoke,
     Retry,
@@ -75,7 +76,7 @@ class PartitionLane:
     def offer(self, records: Sequence[SourceRecord]) -> None:
         """Takes the next records, in order."""
         crew = self._crew
-        wanted = [one for one in records if passes(crew.filters, crew.mapping.kind, one)]
+        wanted = [one for one in records if one.invalid or passes(crew.filters, crew.mapping.kind, one)]
         if len(wanted) < len(records):
             crew.observer.filtered_out(crew.mapping, len(records) - len(wanted))
         with self._lock:
@@ -173,7 +174,7 @@ class PartitionLane:
         size_bytes = ENVELOPE_BYTES
         while self._waiting and len(records) < self._crew.mapping.batch_size:
             size_bytes += self._waiting[0].size_bytes + 1
-            if records and size_bytes > SYNC_PAYLOAD_BYTES:
+            if records and (size_bytes > SYNC_PAYLOAD_BYTES or records[0].invalid or self._waiting[0].invalid):
                 break
             record = self._waiting.popleft()
             self._waiting_bytes -= record.size_bytes + 1
@@ -198,6 +199,8 @@ class PartitionLane:
         crew.on_room()
         if undelivered is not None:
             return self._deliver(undelivered)
+        if batch.records[0].invalid:
+            return self._follow(_invalid(batch))
         decision = before_invoke(batch, crew.rules, now=crew.clock.now())
         if not isinstance(decision, Invoke):
             return self._follow(decision)
@@ -285,3 +288,14 @@ class PartitionLane:
             self._has_slot = False
             self._crew.slots.give_back()
         self._idle.notify_all()
+
+
+def _invalid(batch: StreamBatch) -> Discard:
+    """A record that no function can be given, alone in its batch."""
+    return Discard(
+        batch=batch,
+        condition=DiscardCondition.SCHEMA_VALIDATION_FAILED,
+        invoke_count=0,
+        was_answered=False,
+        checkpoint=batch.last,
+    )

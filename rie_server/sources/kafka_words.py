@@ -35,11 +35,12 @@ _UNREACHABLE = frozenset(
         KafkaError._TIMED_OUT,  # noqa: SLF001
     }
 )
+_TLS_ALERT = "SSL alert number"
 
 
 def is_passing(error: KafkaError) -> bool:
     """Whether the client gets over it by itself and goes on where it was."""
-    return error.code() in _UNREACHABLE or error.retriable()
+    return (error.code() in _UNREACHABLE and _TLS_ALERT not in error.str()) or error.retriable()
 
 
 def source_error(error: KafkaError) -> SourceError:
@@ -48,7 +49,8 @@ def source_error(error: KafkaError) -> SourceError:
         return SourceError(f"{SASL}. {told}", passes=False)
     if code in _UNAUTHORIZED:
         return SourceError(f"{AUTHORIZATION}. {told}", passes=False)
-    if code == KafkaError._SSL:  # noqa: SLF001
+    # With TLS 1.3 a server refuses a client's certificate when the connection stands already.
+    if code == KafkaError._SSL or _TLS_ALERT in told:  # noqa: SLF001
         is_ours = "verify failed" in told or "broker certificate" in told
         return SourceError(f"{SERVER_TLS if is_ours else CLIENT_TLS}. {told}", passes=False)
     if code in _UNKNOWN:

@@ -19,6 +19,7 @@ from tests.integration.event_sources.kafka_mappings import (
 )
 from tests.servers.kafka import KafkaServer
 from tests.servers.moto import MotoServer
+from tests.servers.schema_registry import SchemaRegistryServer, framed
 
 Serve = Callable[..., RieServer]
 
@@ -295,3 +296,43 @@ def test_a_broker_that_comes_back_is_read_on_from(serve: Serve, notes: Notes) ->
         wait_until(lambda: notes.distinct() == 20, seconds=60, what="the records after the restart")
         assert is_in_order(notes.offsets()[f"{topic}-0"])
         wait_for_result(client, mapping, "OK")
+
+
+def test_records_that_do_not_follow_their_schema_go_the_way_of_failures(
+    kafka: KafkaServer, serve: Serve, notes: Notes
+) -> None:
+    client, topic, failed = serve().client(), new_topic(), new_topic()
+    kafka.create_topic(topic)
+    kafka.create_topic(failed)
+    with SchemaRegistryServer() as registry:
+        schema_id = registry.add({"type": "object", "required": ["id"]}, "JSON")
+        values = [b'{"id":1}', b'{"no":2}', b'{"id":3}']
+        kafka.produce(topic, [{"value": framed(schema_id, value)} for value in values])
+        mapping = create_mapping(
+            client,
+            deploy(client, notes),
+            topic,
+            kafka.plaintext,
+            ProvisionedPollerConfig={"MinimumPollers": 1, "MaximumPollers": 1},
+            DestinationConfig={"OnFailure": {"Destination": f"kafka://{failed}"}},
+            FilterCriteria={"Filters": [{"Pattern": json.dumps({"value": {"id": [{"exists": True}]}})}]},
+            SelfManagedKafkaEventSourceConfig={
+                "SchemaRegistryConfig": {
+                    "SchemaRegistryURI": registry.url,
+                    "EventRecordFormat": "JSON",
+                    "SchemaValidationConfigs": [{"Attribute": "VALUE"}],
+                }
+            },
+        )
+        wait_until(lambda: kafka.committed(mapping, topic) == [3], seconds=20, what="the offset")
+
+    records = [record for event in notes.events() for record in event["records"][f"{topic}-0"]]
+    assert [record["value"] for record in records] == ['{"id":1}', '{"id":3}']
+    assert records[0]["valueSchemaMetadata"] == {"dataFormat": "JSON", "schemaId": str(schema_id)}
+    (body,) = kafka.values(failed, 1)
+    record = json.loads(body or b"")
+    assert record["KafkaBatchInfo"]["recordInfo"]["offset"] == "1"
+    assert (
+        record["payload"]["records"][f"{topic}-0"][0]["value"]
+        == base64.b64encode(framed(schema_id, values[1])).decode()
+    )
