@@ -39,8 +39,8 @@ from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_record import deliveries
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
-from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
+from rie_server.registry.template_deployment import TemplateDeployment
 from rie_server.source_wiring import make_mappings, mapping_operations
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
@@ -53,7 +53,6 @@ from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.journals import EventJournals
 from rie_server.telemetry.logs import LogWriter
 from rie_server.telemetry.metrics import Metrics
-from rie_server.telemetry.poll_metrics import PollMetrics
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
@@ -71,7 +70,6 @@ class RieServer:
 
     def __init__(self, settings: Settings, listen: Listen) -> None:
         self.settings = settings
-        self._deployed: Sequence[DeployedFunction] = ()
         self._clock = SystemClock()
         self._time = ServerTime(settings, self._clock)
         self._make_adapters(listen)
@@ -79,6 +77,16 @@ class RieServer:
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
         self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
         self._make_doors()
+        self._template = TemplateDeployment(
+            settings.template,
+            registry=self._registry,
+            mappings=self._mappings,
+            supports=self._executor.supports,
+            checked=partial(self.lambda_api.checked_members, "CreateEventSourceMapping"),
+            clock=self._clock,
+            region=settings.region,
+            account_id=settings.account_id,
+        )
 
     def _make_adapters(self, listen: Listen) -> None:
         settings, clock = self.settings, self._clock
@@ -173,14 +181,13 @@ class RieServer:
         )
 
     def _make_pollers(self, *, invocations_most: int) -> None:
-        self._poll_metrics = PollMetrics()
         self._mappings = make_mappings(
             self._database,
             invoker=self._front_controller,
             catalog=self._registry,
             function_exists=self._has_function,
             destinations=self._destinations,
-            metrics=self._poll_metrics,
+            metrics=self._metrics.polls,
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
@@ -210,8 +217,8 @@ class RieServer:
         own_paths = RieApi(
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),
-            mappings=mapping_operations(self._mappings, self._poll_metrics),
-            metrics=self._expose,
+            mappings=mapping_operations(self._mappings, self._metrics.polls),
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
         )
         self.lambda_api = LambdaApi(
             registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
@@ -235,9 +242,6 @@ class RieServer:
         self.lambda_api.mount_hot(invoke_async.route)
         self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
 
-    def _expose(self, accept: str) -> tuple[str, bytes]:
-        return self._metrics.expose(self._front_controller.concurrency, accept, self._poll_metrics.snapshot())
-
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
         """Where containers reach the Runtime API, unless the user has said where."""
@@ -253,17 +257,10 @@ class RieServer:
         self._registry.start()
         self._fleet.begin_sweeping()
         self._events.start()
-        if self.settings.template is not None:
-            self._deployed = deploy_template(
-                self.settings.template,
-                registry=self._registry,
-                supports=self._executor.supports,
-                clock=self._clock,
-                region=self.settings.region,
-                account_id=self.settings.account_id,
-            )
+        self._template.deploy_functions()
         # What polls begins when the functions are there.
         self._mappings.start()
+        self._template.deploy_mappings()
 
     def drain(self, seconds: float) -> None:
         give_up_at = self._clock.monotonic() + seconds
@@ -289,8 +286,8 @@ class RieServer:
 
     def ready_line(self) -> str:
         base = f"http://{self.settings.host}:{self.settings.port}"
-        lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *map(str, self._deployed)]
-        name = next((one.name for one in self._deployed if one.is_ready), "NAME")
+        lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *self._template.lines()]
+        name = self._template.ready_function() or "NAME"
         lines.append(
             f"RIE Server is ready at {base} - try: curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
         )

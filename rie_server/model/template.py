@@ -1,6 +1,7 @@
 """SAM and CloudFormation templates: which functions they describe, as inputs of the Lambda API and where the code lies.
 
-Pure: takes the template's text, looks at no file. Everything but functions is left alone. What a template asks for and
+Pure: takes the template's text, looks at no file. Event source mappings are ``template_mappings``'; everything else is
+left alone. What a template asks for and
 this server does not carry out yet is named in ``TemplateFunction.ignored``, so that nobody waits for it.
 """
 
@@ -14,6 +15,7 @@ from rie_server.errors import ConfigurationError
 from rie_server.model.cloudformation import NO_VALUE, Document, Resolver, TemplateValueError, read_document
 from rie_server.model.template_code import PropertyError, RemoteCode, TemplateCode, lambda_code, serverless_code
 from rie_server.model.template_invoke import TemplateInvocation, dead_letter_target, template_invocation
+from rie_server.model.template_mappings import other_events
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -38,7 +40,6 @@ _SAME_NAME = (
 _NOT_CARRIED_OUT = (
     "AutoPublishAlias",
     "DeploymentPreference",
-    "Events",
     "FunctionUrlConfig",
     "ProvisionedConcurrencyConfig",
 )
@@ -133,7 +134,11 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
         members=members,
         code=code,
         invocation=invocation,
-        ignored=(*(key for key in _NOT_CARRIED_OUT if key in properties), *invocation.ignored),
+        ignored=(
+            *(key for key in _NOT_CARRIED_OUT if key in properties),
+            *other_events(raw.get("Events")),
+            *invocation.ignored,
+        ),
     )
 
 
@@ -161,7 +166,7 @@ def _merged(shared: Any, own: Any) -> Any:
 def _resolved(properties: Document, resolver: Resolver) -> Iterator[tuple[str, Any]]:
     """The properties that are read here, resolved; those that are ignored may hold what nobody here can know."""
     for name, value in properties.items():
-        if name in _NOT_CARRIED_OUT or name in ("Policies", "AssumeRolePolicyDocument"):
+        if name in _NOT_CARRIED_OUT or name in ("Events", "Policies", "AssumeRolePolicyDocument"):
             yield name, None
             continue
         try:
