@@ -12,6 +12,7 @@ from benchmarks.scenarios import (
     cold_start_process,
     idle_environments,
     idle_memory,
+    kinesis,
     payload,
     server_start,
     throughput,
@@ -29,4 +30,5 @@ SCENARIOS: tuple[ModuleType, ...] = (
     idle_memory,
     payload,
     idle_environments,
+    kinesis,
 )
