@@ -182,7 +182,7 @@ class DocumentDbSource:
             raise SourceError(f"The cluster {self._arn} cannot be reached: {trouble}") from trouble
 
 
-def _timeouts(url: str) -> dict[str, int]:
+def _timeouts(url: str) -> dict[str, Any]:
     """What the URL does not say itself: pymongo would prefer ours."""
     names = ("serverSelectionTimeoutMS", "connectTimeoutMS")
     return {name: CONNECT_MS for name in names if name.lower() not in url.lower()}

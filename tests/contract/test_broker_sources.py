@@ -305,4 +305,7 @@ def test_a_message_that_nobody_tried_has_not_failed_however_often_it_is_given_ba
     assert bodies([last]) == [b"a"]
     source.release([last])
     assert list(source.receive(1, 0.2)) == []
-    assert bodies(taken(open_source(activemq, "ActiveMQ.DLQ"), 1)) == [b"a"]
+    dead, found = open_source(activemq, "ActiveMQ.DLQ"), list[bytes]()
+    while b"a" not in found and (more := dead.receive(1, 5.0)):
+        found += bodies(list(more))
+    assert b"a" in found

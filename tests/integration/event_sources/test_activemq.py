@@ -104,7 +104,7 @@ class Setting:
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     folder = tmp_path_factory.mktemp("activemq")
     with ActiveMqServer() as broker, MotoServer() as moto:
-        rie = RieServer(folder, environ=moto.environ, region=REGION, mq_endpoints=f"{ARN}={broker.url}")
+        rie = RieServer(folder, environ=moto.environ, region=REGION, clock_speed=10, mq_endpoints=f"{ARN}={broker.url}")
         rie.wait_ready()
         try:
             yield Setting(broker, moto, rie, folder)

@@ -79,7 +79,9 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
         if cluster is not None:
             cluster.start()
         url = MONGODB_URI if cluster is None else f"{cluster.url}&serverSelectionTimeoutMS=500"
-        rie = RieServer(folder, environ=moto.environ, region=REGION, documentdb_endpoints=f"{ARN}={url}")
+        rie = RieServer(
+            folder, environ=moto.environ, region=REGION, clock_speed=10, documentdb_endpoints=f"{ARN}={url}"
+        )
         rie.wait_ready()
         made = Setting(cluster, moto, rie, folder)
         try:
