@@ -14,6 +14,7 @@ from benchmarks.scenarios import (
     idle_memory,
     kinesis,
     payload,
+    rabbitmq,
     server_start,
     throughput,
     warm_invoke,
@@ -29,6 +30,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     server_start,
     idle_memory,
     payload,
+    rabbitmq,
     idle_environments,
     kinesis,
 )
