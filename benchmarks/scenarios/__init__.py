@@ -11,9 +11,11 @@ from benchmarks.scenarios import (
     cold_start_docker,
     cold_start_process,
     idle_environments,
+    idle_mappings,
     idle_memory,
     payload,
     server_start,
+    sqs,
     throughput,
     warm_invoke,
 )
@@ -29,4 +31,6 @@ SCENARIOS: tuple[ModuleType, ...] = (
     idle_memory,
     payload,
     idle_environments,
+    sqs,
+    idle_mappings,
 )
