@@ -76,10 +76,10 @@ class QueueBatches:
                 return
             self._stopping = True
             self._window.close_for_good()
-            waiting = [batch for batch in self._batches if batch.is_waiting]
+            batches = list(self._batches)
             paused, self._paused = self._paused, {}
             self._due += 1
-        for batch in waiting:
+        for batch in batches:
             batch.give_up()
         for timer, release in paused.items():
             timer.cancel()
@@ -117,6 +117,8 @@ class QueueBatches:
                 go_on=self._later,
             )
             self._batches.add(batch)
+            if self._stopping:
+                batch.give_up()
             return batch
 
     def _on_window(self) -> None:

@@ -101,9 +101,8 @@ class DocumentDbSource:
         address = self._enter()
         self._client = MongoClient(
             address.url,
-            serverSelectionTimeoutMS=CONNECT_MS,
-            connectTimeoutMS=CONNECT_MS,
             appname="lambda-event-source-mapping",
+            **_timeouts(address.url),
             **address.options(),
         )
         if token is not None:
@@ -181,6 +180,12 @@ class DocumentDbSource:
             raise SourceError(f"{CONFIGURATION} {wrong}", passes=False) from wrong
         except PyMongoError as trouble:
             raise SourceError(f"The cluster {self._arn} cannot be reached: {trouble}") from trouble
+
+
+def _timeouts(url: str) -> dict[str, Any]:
+    """What the URL does not say itself: pymongo would prefer ours."""
+    names = ("serverSelectionTimeoutMS", "connectTimeoutMS")
+    return {name: CONNECT_MS for name in names if name.lower() not in url.lower()}
 
 
 def _told(refusal: OperationFailure) -> SourceError:

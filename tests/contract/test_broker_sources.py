@@ -289,3 +289,23 @@ def test_a_message_that_fails_seven_times_goes_to_the_dead_letter_queue(
 
     assert list(source.receive(1, 0.2)) == []
     assert bodies(taken(open_source(activemq, "ActiveMQ.DLQ"), 1)) == [b"poison"]
+
+
+def test_a_message_that_nobody_tried_has_not_failed_however_often_it_is_given_back(
+    activemq: ActiveMq, queue: str, open_source: Callable[..., QueueSource]
+) -> None:
+    activemq.publish(queue, [b"a"])
+    source = open_source(activemq, queue)
+    for _ in range(6):
+        source.release(taken(source, 1))
+    for _ in range(3):
+        source.release(taken(source, 1), failed=False)
+
+    (last,) = taken(source, 1)
+    assert bodies([last]) == [b"a"]
+    source.release([last])
+    assert list(source.receive(1, 0.2)) == []
+    dead, found = open_source(activemq, "ActiveMQ.DLQ"), list[bytes]()
+    while b"a" not in found and (more := dead.receive(1, 5.0)):
+        found += bodies(list(more))
+    assert b"a" in found

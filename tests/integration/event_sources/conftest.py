@@ -1,4 +1,4 @@
-"""Servers that the tests of event sources share."""
+"""Servers that the tests of event sources share: emulators and brokers, and servers that find them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,12 +9,20 @@ import pytest
 
 from tests.conftest import RieServer
 from tests.integration.event_sources.kafka_mappings import Notes
+from tests.integration.event_sources.sqs_bench import SqsBench
+from tests.servers.fauxqs import REGION, FauxqsServer
 from tests.servers.kafka import KafkaServer
 
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[KafkaServer]:
     with KafkaServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fauxqs() -> Iterator[FauxqsServer]:
+    with FauxqsServer() as server:
         yield server
 
 
@@ -35,3 +43,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., RieServer]]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def bench(fauxqs: FauxqsServer, start_rie: Callable[..., RieServer], tmp_path: Path) -> SqsBench:
+    server = start_rie(environ=fauxqs.environ, region=REGION, max_environments=4)
+    return SqsBench(server, fauxqs, tmp_path / "notes")
