@@ -59,6 +59,8 @@ class KafkaAccess:
         for kind in _UNSUPPORTED:
             if access_uri(mapping, kind) is not None:
                 raise SourceError(f"{CONFIGURATION} {kind} is not supported by this server.", passes=False)
+        if (mapping.members.get("SelfManagedKafkaEventSourceConfig") or {}).get("ConsumptionMode") == "Queue":
+            raise SourceError(f"{CONFIGURATION} ConsumptionMode Queue is not supported by this server.", passes=False)
         servers = self.locate(mapping)
         security = {**self._certificates(mapping), **self._sasl(mapping)}
         speaks_tls = answers_tls(servers)
