@@ -13,13 +13,13 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from rie_server.errors import SourceError
+from rie_server.errors import DeliveryError, SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.polling import PartitionWatcher
 from rie_server.sources.kafka_access import KafkaCluster
 from rie_server.sources.kafka_producer import KafkaProducer
 from rie_server.sources.kafka_record import event, source_record
-from rie_server.sources.kafka_settings import consumer_settings, group_id
+from rie_server.sources.kafka_settings import consumer_settings
 from rie_server.sources.kafka_start import starting_offsets
 from rie_server.sources.kafka_words import configuration_error, is_passing, source_error
 
@@ -265,9 +265,10 @@ class KafkaSource:
 
     def deliver(self, topic: str, body: bytes, key: bytes | None) -> None:
         with self._lock:
+            if self._cluster is None:
+                raise DeliveryError(f"kafka://{topic}: the cluster is not known yet", passes=True)
             if self._producer is None:
-                cluster = self._cluster or self._enter()
-                self._producer = KafkaProducer(cluster)
+                self._producer = KafkaProducer(self._cluster)
             producer = self._producer
         producer.deliver(topic, body, key)
 
@@ -285,8 +286,3 @@ class KafkaSource:
 def _error_of(refusal: KafkaException) -> KafkaError:
     error = refusal.args[0] if refusal.args else None
     return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(refusal))  # noqa: SLF001
-
-
-def group_of(mapping: EventSourceMapping) -> str:
-    """The consumer group that the mapping works in."""
-    return group_id(mapping)

@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rie_server.errors import SourceError
@@ -38,7 +38,7 @@ class KafkaCluster:
     """
 
     bootstrap_servers: tuple[str, ...]
-    security: Mapping[str, Any]
+    security: Mapping[str, Any] = field(repr=False)
 
 
 class KafkaAccess:
