@@ -1,7 +1,7 @@
 """A bare loop of boto3 over a stream: the least that can read its records.
 
-``python -m benchmarks.bare_kinesis`` reads one plan (JSON) from standard input and writes one outcome (JSON) to standard
-output: ``GetRecords`` of one shard after the other, until ``records`` have come.
+``python -m benchmarks.bare_kinesis`` reads one plan (JSON) from standard input and writes one outcome (JSON) to
+standard output: ``GetRecords`` of one shard after the other, until ``records`` have come.
 """
 
 import json
@@ -35,9 +35,9 @@ def carry_out(plan: dict[str, Any]) -> dict[str, Any]:
     begun, cpu_begun = time.perf_counter(), time.process_time()
     seen, latencies = 0, []
     for shard in shards:
-        place = client.get_shard_iterator(
-            StreamName=plan["stream"], ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
+        place = client.get_shard_iterator(StreamName=plan["stream"], ShardId=shard, ShardIteratorType="TRIM_HORIZON")[
+            "ShardIterator"
+        ]
         while place is not None:
             called = time.perf_counter_ns()
             answer = client.get_records(ShardIterator=place, Limit=plan["batch"])

@@ -137,7 +137,7 @@ def make_mappings(
         real=real,
         invocations_most=invocations_most,
         queue_clients=ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS),
-        stream_clients=ServiceClients(connections=STREAM_CONNECTIONS),
+        stream_clients=ServiceClients(connections=STREAM_CONNECTIONS, plain_timestamps=True),
     )
     return EventSourceMappings(
         store=DatabaseMappingStore(database),

@@ -141,7 +141,9 @@ def running_server(
         LeftBehind: at the end, when it has left processes of its own.
     """
     with private_folder() as folder, ended_at_last() as processes:
-        running = start(folder, executor=executor, max_environments=max_environments, flags=flags, environment=environment)
+        running = start(
+            folder, executor=executor, max_environments=max_environments, flags=flags, environment=environment
+        )
         processes.append(running.process)
         running.process.wait_until(running.is_ready)
         yield running
