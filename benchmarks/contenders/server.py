@@ -105,7 +105,7 @@ def start(
     executor: str,
     max_environments: int,
     flags: Sequence[str] = (),
-    variables: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Server:
     """Starts ``rie serve`` on free ports with its data in ``folder``; does not wait for it."""
     port = free_port()
@@ -115,7 +115,7 @@ def start(
         "RIE_DATA_DIR": str(folder / "data"),
         "RIE_EXECUTOR": executor,
         "RIE_MAX_ENVIRONMENTS": str(max_environments),
-        **(variables or {}),
+        **(environment or {}),
     }
     command = [sys.executable, "-m", "rie_server", "serve", *flags]
     return Server(
@@ -130,18 +130,20 @@ def running_server(
     executor: str = "process",
     max_environments: int = 8,
     flags: Sequence[str] = (),
-    variables: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """A server that answers.
 
     Args:
-        variables: further environment variables.
+        environment: further variables of its process.
 
     Raises:
         LeftBehind: at the end, when it has left processes of its own.
     """
     with private_folder() as folder, ended_at_last() as processes:
-        running = start(folder, executor=executor, max_environments=max_environments, flags=flags, variables=variables)
+        running = start(
+            folder, executor=executor, max_environments=max_environments, flags=flags, environment=environment
+        )
         processes.append(running.process)
         running.process.wait_until(running.is_ready)
         yield running

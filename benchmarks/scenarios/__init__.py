@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     idle_environments,
     idle_mappings,
     idle_memory,
+    kinesis,
     payload,
     server_start,
     sqs,
@@ -32,5 +33,6 @@ SCENARIOS: tuple[ModuleType, ...] = (
     payload,
     idle_environments,
     sqs,
+    kinesis,
     idle_mappings,
 )

@@ -94,7 +94,7 @@ class FakeQueue:
             self._changed.notify_all()
         return kept
 
-    def release(self, records: Sequence[SourceRecord]) -> None:
+    def release(self, records: Sequence[SourceRecord], *, failed: bool = True) -> None:
         with self._changed:
             self.released += [record.document["body"] for record in records]
 

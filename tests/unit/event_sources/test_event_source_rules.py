@@ -473,7 +473,6 @@ INVALID_ACCESS = "Invalid 'sourceAccessConfigurations' parameter: "
             "type SASL_SCRAM_512_AUTH is not supported for given event source mapping type.",
         ),
         (MQ, [access("VIRTUAL_HOST", "/")], "type BASIC_AUTH is required for given event source mapping type."),
-        (DOCUMENTDB, [], "type BASIC_AUTH is required for given event source mapping type."),
         (MQ, [BASIC, BASIC], "type BASIC_AUTH is specified more than once."),
         (KAFKA, [BASIC, access("IAM_AUTH", None)], "only one authentication type can be specified."),
         (KAFKA, [access("IAM_AUTH")], "type IAM_AUTH does not support a URI."),

@@ -32,7 +32,9 @@ class Idle:
 
 def samples(metrics: PollMetrics) -> dict[str, float]:
     """The samples of the mapping with ``LABELS``; of histograms the sum and the count."""
-    _, text = Metrics(clock=FakeClock()).expose(Idle(), "", metrics.snapshot())
+    everything = Metrics(clock=FakeClock())
+    everything.polls = metrics
+    _, text = everything.expose(Idle(), "")
     return {
         sample.name: sample.value
         for family in text_string_to_metric_families(text.decode())
