@@ -35,7 +35,7 @@ class Queues:
     sqs: Any
 
     @property
-    def environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """For a server that is to find it."""
         return {"AWS_ENDPOINT_URL_SQS": self.url, "AWS_EC2_METADATA_DISABLED": "true"}
 

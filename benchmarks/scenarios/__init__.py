@@ -15,6 +15,7 @@ from benchmarks.scenarios import (
     idle_memory,
     kinesis,
     payload,
+    rabbitmq,
     server_start,
     sqs,
     throughput,
@@ -31,8 +32,9 @@ SCENARIOS: tuple[ModuleType, ...] = (
     server_start,
     idle_memory,
     payload,
+    rabbitmq,
     idle_environments,
     sqs,
-    kinesis,
     idle_mappings,
+    kinesis,
 )

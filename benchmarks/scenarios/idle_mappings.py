@@ -29,7 +29,7 @@ def run(effort: Effort) -> ScenarioResult:
 
 
 def _run(effort: Effort, queues: Queues) -> ScenarioResult:
-    with running_server(environment=queues.environment) as ours:
+    with running_server(environment=queues.variables) as ours:
         ours.create_function(FUNCTION)
         contender = ours.as_contender(FUNCTION)
         before_mb = proportional_memory_mb(contender.server_pids())

@@ -37,7 +37,7 @@ def run(effort: Effort) -> ScenarioResult:
 
 def _run(effort: Effort, queues: Queues) -> ScenarioResult:
     messages = max(effort.queued_events, MESSAGES_AT_LEAST)
-    with running_server(max_environments=ENVIRONMENTS, environment=queues.environment) as ours:
+    with running_server(max_environments=ENVIRONMENTS, environment=queues.variables) as ours:
         ours.create_function(FUNCTION)
         measures = {BARE: partial(_bare, queues, queues.create("bare"), messages)}
         for size in BATCH_SIZES:

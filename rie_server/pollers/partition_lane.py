@@ -148,14 +148,10 @@ class PartitionLane:
             if self._busy or self._stopped or self._backoff is not None or not self._is_due():
                 return
             self._busy = True
-            may_go = self._has_slot or self._crew.slots.take(self._begin)
+            may_go = self._has_slot or self._crew.slots.take(lambda: self._crew.run(self._step))
             self._has_slot = True
         if may_go:
             self._crew.run(self._step)
-
-    def _begin(self) -> None:
-        """A slot has come free."""
-        self._crew.run(self._step)
 
     def _is_due(self) -> bool:
         if self._work:
