@@ -15,6 +15,8 @@ from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
 CLOCKS = ("system", "manual")
+# Settings whose values may hold a password, also where they are not well formed: they are never told.
+SECRETIVE = frozenset({"database_url", "documentdb_endpoints", "mq_endpoints"})
 
 
 def _setting(default: Any, read: Callable[[str], Any], doc: str) -> Any:
@@ -90,8 +92,30 @@ def _image_pattern(value: str) -> str:
     return value
 
 
+def _bootstrap_servers(value: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = []
+    for entry in _names(value):
+        arn, _, servers = entry.partition("=")
+        if not re.fullmatch(r"arn:\S+", arn) or not re.fullmatch(r"[^\s:;]+:\d+(;[^\s:;]+:\d+)*", servers):
+            raise ValueError("a list such as CLUSTER_ARN=host:9092;host:9092,CLUSTER_ARN=host:9092")
+        found.append((arn, tuple(servers.split(";"))))
+    return tuple(found)
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _addresses(schemes: str, example: str) -> Callable[[str], tuple[tuple[str, str], ...]]:
+    """``arn=url`` by commas. A URL may hold commas itself (a replica set), so an entry begins where an ARN does."""
+
+    def read(value: str) -> tuple[tuple[str, str], ...]:
+        entries = [entry.strip().rstrip(",") for entry in re.split(r",\s*(?=arn:)", value) if entry.strip(", ")]
+        if not all(re.fullmatch(rf"arn:[^=\s]+=({schemes})://[^/\s:,]\S*", entry) for entry in entries):
+            raise ValueError(f"a list such as {example}")
+        return tuple((arn, url) for arn, _, url in (entry.partition("=") for entry in entries))
+
+    return read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +161,21 @@ class Settings:
         "What retries, ages and keep-alive go by: system, or manual (moved by POST /_rie/clock).",
     )
     clock_speed: float = _setting(1.0, _speed, "How many times faster than real time the system clock runs for them.")
+    mq_endpoints: tuple[tuple[str, str], ...] = _setting(
+        (),
+        _addresses(r"amqps?|stomp(?:\+ssl)?", "BROKER_ARN=amqp://host:5672,BROKER_ARN=stomp+ssl://host:61614"),
+        "Where brokers of Amazon MQ are, ARN=amqp[s]://host:port or ARN=stomp[+ssl]://host:port (commas).",
+    )
+    documentdb_endpoints: tuple[tuple[str, str], ...] = _setting(
+        (),
+        _addresses(r"mongodb(?:\+srv)?", "CLUSTER_ARN=mongodb://host:27017"),
+        "Where DocumentDB clusters are, ARN=mongodb://host:port/?options (commas).",
+    )
+    msk_bootstrap_servers: tuple[tuple[str, tuple[str, ...]], ...] = _setting(
+        (),
+        _bootstrap_servers,
+        "Where MSK clusters are, ARN=host:port;host:port (commas); others are asked of AWS (GetBootstrapBrokers).",
+    )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -161,7 +200,8 @@ class Settings:
             try:
                 values[name] = spec.metadata["read"](raw)
             except ValueError as wrong:
-                raise ConfigurationError(f"{origin}={raw!r} is not {wrong}.") from None
+                told = "..." if name in SECRETIVE else repr(raw)
+                raise ConfigurationError(f"{origin}={told} is not {wrong}.") from None
         known = {f"RIE_{name.upper()}" for name in cls.__dataclass_fields__} | {"RIE_REQUIRE"}
         unknown = sorted(name for name in environ if name.startswith("RIE_") and name not in known)
         if unknown:

@@ -51,10 +51,14 @@ class InvalidParameterValueException(LambdaError):
     fault: ClassVar[str | None] = "User"
 
 
-class UnreservedConcurrencyException(InvalidParameterValueException):
-    """A reservation that would leave the account's other functions too little; recorded without a ``Type``."""
+class UntypedParameterValueException(InvalidParameterValueException):
+    """For the few messages that were recorded without a ``Type``."""
 
     fault: ClassVar[str | None] = None
+
+
+class UnreservedConcurrencyException(UntypedParameterValueException):
+    """A reservation that would leave the account's other functions too little."""
 
     def __init__(self, minimum: int) -> None:
         super().__init__(
@@ -69,6 +73,10 @@ class InvalidRequestContentException(LambdaError):
 
 class CodeStorageExceededException(LambdaError):
     code, status, fault, message_key = "CodeStorageExceededException", 400, "User", "message"
+
+
+class PolicyLengthExceededException(LambdaError):
+    code, status, fault, message_key = "PolicyLengthExceededException", 400, "User", "message"
 
 
 class ResourceNotFoundException(LambdaError):
@@ -223,3 +231,7 @@ class IteratorExpiredError(SourceError):
 
 class ShardGoneError(SourceError):
     """A shard's records have all expired, and with them the shard."""
+
+
+class HistoryLostError(SourceError):
+    """A change stream no longer holds what comes after the point that a mapping has reached."""

@@ -67,10 +67,24 @@ class QueueSource(EventSource, Protocol):
     def acknowledge(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
         """Deletes messages; returns those that the source would not delete."""
 
-    def release(self, records: Sequence[SourceRecord]) -> None:
-        """Gives messages back that failed or were not tried: SQS leaves them to the visibility timeout, a broker
-        delivers them again.
+    def release(self, records: Sequence[SourceRecord], *, failed: bool = True) -> None:
+        """Gives messages back: SQS leaves them to the visibility timeout, a broker delivers them again.
+
+        Args:
+            failed: False where the function never got them: a source that counts their deliveries counts none.
         """
+
+
+class BrokerSource(QueueSource, Protocol):
+    """Amazon MQ.
+
+    Attributes:
+        consumers: how many batches may be with the function at a time.
+        failure_pause_seconds: how long messages that failed are held back before ``release``.
+    """
+
+    consumers: int
+    failure_pause_seconds: float
 
 
 class StreamSource(EventSource, Protocol):
@@ -87,6 +101,90 @@ class StreamSource(EventSource, Protocol):
         Raises:
             IteratorExpiredError: ask for a new one, after the last record that was read.
             ShardGoneError: the shard has been trimmed away.
+        """
+
+
+class ChangeStreamSource(EventSource, Protocol):
+    """DocumentDB: one stream, read by one thread at a time. Resume tokens are JSON documents."""
+
+    def open(self, token: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Reads on after ``token``, or without one from the mapping's starting position; ends an earlier reading.
+        Returns the token of where it stands, if the source tells.
+
+        Raises:
+            HistoryLostError: the stream has expired there.
+        """
+
+    def read(self, most: int, wait_seconds: float) -> Sequence[SourceRecord]:
+        """Up to ``most`` changes, their tokens as ``handle``; waits for the first one, roughly.
+
+        Raises:
+            HistoryLostError: the stream has expired meanwhile.
+        """
+
+    def position(self) -> Mapping[str, Any] | None:
+        """The token after all that was read, also where no change has come for long; None where it is not known."""
+
+    def verify(self, token: Mapping[str, Any] | None) -> None:
+        """Whether the stream still holds what comes after ``token``; leaves the reading alone.
+
+        Raises:
+            HistoryLostError: it does not.
+        """
+
+
+class PartitionWatcher(Protocol):
+    """Told by a ``PartitionSource`` which lanes are this server's, on the thread that reads, while it reads, opens or
+    closes.
+    """
+
+    def assigned(self, lanes: Mapping[str, int]) -> None:
+        """These lanes are read from now on, each from the offset that is given."""
+
+    def revoked(self, lanes: Sequence[str]) -> Mapping[str, int]:
+        """They go to somebody else. Waits, within bounds, for what is in flight; returns for each lane the offset of
+        the first record that is not done. Nothing that ends later counts.
+        """
+
+    def lost(self, lanes: Sequence[str]) -> None:
+        """They are somebody else's already: nothing of them counts any more."""
+
+
+class PartitionSource(EventSource, Protocol):
+    """Kafka: a member of a consumer group, which is given partitions and keeps its offsets in the broker.
+
+    One thread opens, reads, pauses, commits and closes. A closed source may be opened again.
+    """
+
+    def open(self, watcher: PartitionWatcher) -> None:
+        """Joins the group.
+
+        Raises:
+            SourceError: no such topic, wrong password, no broker, ...
+        """
+
+    def read(self, most: int, wait_seconds: float) -> Sequence[SourceRecord]:
+        """Up to ``most`` records of all lanes that are not paused, each lane's in order; waits for the first one.
+
+        Raises:
+            SourceError: close the source, and open it again later. What was read and is not committed comes again.
+        """
+
+    def trouble(self) -> str | None:
+        """What keeps the source from reading, where it tries again by itself."""
+
+    def pause(self, lanes: Sequence[str]) -> None: ...
+
+    def resume(self, lanes: Sequence[str]) -> None: ...
+
+    def commit(self, offsets: Mapping[str, int]) -> None:
+        """The first record of each lane that is not done; returns at once, and is repeated until it succeeds."""
+
+    def deliver(self, topic: str, body: bytes, key: bytes | None) -> None:
+        """Writes one message to another topic of the same cluster; waits for it. May be called from any thread.
+
+        Raises:
+            DeliveryError: the cluster refused it or could not be reached.
         """
 
 

@@ -7,7 +7,6 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
@@ -24,7 +23,6 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.errors import ResourceNotFoundException
 from rie_server.events.attempts import Attempts
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.events.courier import Courier
@@ -41,7 +39,7 @@ from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
-from rie_server.source_wiring import make_mappings, mapping_operations
+from rie_server.source_wiring import SourceClients, make_mappings, mapping_operations
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -181,29 +179,26 @@ class RieServer:
         )
 
     def _make_pollers(self, *, invocations_most: int) -> None:
+        self._source_clients = SourceClients()
         self._mappings = make_mappings(
             self._database,
+            settings=self.settings,
             invoker=self._front_controller,
             catalog=self._registry,
-            function_exists=self._has_function,
+            function_exists=self._registry.has,
             destinations=self._destinations,
             metrics=self._metrics.polls,
+            clients=self._source_clients,
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
         )
         self._time.wait_for(self._mappings.manager)
 
-    def _has_function(self, function: FunctionArn) -> bool:
-        with suppress(ResourceNotFoundException):
-            self._registry.get(function)
-            return True
-        return False
-
     def _is_elsewhere(self, function: str) -> bool:
         """Whether another server that shares the database has made a function since this one was started."""
         region, account, _, name = function.split(":")[3:]
-        if self._has_function(FunctionArn(region=region, account=account, name=name)):
+        if self._registry.has(FunctionArn(region=region, account=account, name=name)):
             return False
         return self._functions.has(function)
 
@@ -273,6 +268,7 @@ class RieServer:
     def stop(self) -> None:
         """Who takes work stops first, then who does it, then what they stand on."""
         self._mappings.close()
+        self._source_clients.close()
         self._events.close()
         self._destinations.close()
         self._fleet.close()
@@ -288,10 +284,8 @@ class RieServer:
         base = f"http://{self.settings.host}:{self.settings.port}"
         lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *self._template.lines()]
         name = self._template.ready_function() or "NAME"
-        lines.append(
-            f"RIE Server is ready at {base} - try: curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
-        )
-        return "\n".join(lines)
+        tried = f"curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
+        return "\n".join((*lines, f"RIE Server is ready at {base} - try: {tried}"))
 
 
 build: Callable[[Settings, Listen], RieServer] = RieServer

@@ -62,6 +62,12 @@ class Reply:
         self.body = body
 
 
+class ConstantReply(Reply):
+    """The same reply to many requests: a server may keep what it made of it."""
+
+    __slots__ = ()
+
+
 class Deferred:
     """A reply that comes later.
 

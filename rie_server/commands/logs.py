@@ -18,6 +18,7 @@ import click
 from rie_server.commands.settings_options import with_settings
 from rie_server.config import Settings
 from rie_server.errors import RieError
+from rie_server.model.log_file import log_file
 from rie_server.ports import Clock
 
 POLL_SECONDS = 0.1
@@ -37,13 +38,14 @@ class NoLogError(RieError):
 @click.option("--since", metavar="TIME", help="Only from then on: 30s, 10m, 2h, 1d ago, or 2026-01-31T12:00:00Z.")
 @with_settings("data_dir", "region")
 def logs_command(name: str, follow: bool, since: str | None, **flags: str | None) -> None:
-    """Print the log of the function NAME."""
+    """Print the log of the function NAME, or of the log group NAME: with a slash, or group:NAME."""
     from rie_server.clock import SystemClock  # noqa: PLC0415 - the server's timers come with it
 
     settings = Settings.from_environ(None, **flags)
     clock = SystemClock()
     start_seconds = None if since is None else parse_since(since, now=clock.now())
-    path = settings.data_dir / "logs" / settings.region / f"{name}.log"
+    group = name.removeprefix("group:") if name.startswith("group:") or "/" in name else f"/aws/lambda/{name}"
+    path = log_file(settings.data_dir / "logs" / settings.region, group)
     if not follow and not path.exists():
         raise NoLogError(f"{name} has no log in {path.parent}; has it been invoked?")
     lines = log_lines(path, clock if follow else None)

@@ -26,7 +26,7 @@ class S3Destination:
 
 
 def object_key(delivery: Delivery) -> str:
-    """The delivery's own, or ``aws/lambda/async/orders/2026/01/01/2026-01-01T00.00.00-UUID``."""
+    """``aws/lambda/async/orders/2026/01/01/2026-01-01T00.00.00-UUID``, or what the delivery says."""
     if delivery.object_key is not None:
         return delivery.object_key
     moment = datetime.fromtimestamp(delivery.at, UTC)

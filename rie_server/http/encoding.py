@@ -6,7 +6,7 @@ Pure, but for ``StatusLines``, which caches what changes once a second and belon
 from email.utils import formatdate
 from http import HTTPStatus
 
-from rie_server.api.exchange import Reply
+from rie_server.api.exchange import ConstantReply, Reply
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -15,20 +15,26 @@ _BODILESS = frozenset((204, 304))
 
 
 class StatusLines:
-    """``HTTP/1.1 200 OK`` and the Date that goes with it, built once a second and status."""
+    """``HTTP/1.1 200 OK`` and the Date that goes with it, built once a second and status.
 
-    __slots__ = ("_date", "_epoch_second", "_lines")
+    Attributes:
+        constants: whole replies with the same date, by the constant they were made of.
+    """
+
+    __slots__ = ("_date", "_epoch_second", "_lines", "constants")
 
     def __init__(self) -> None:
         self._epoch_second = -1
         self._date = ""
         self._lines: dict[int, str] = {}
+        self.constants: dict[ConstantReply, bytes] = {}
 
     def set_time(self, epoch_seconds: float) -> None:
         if int(epoch_seconds) != self._epoch_second:
             self._epoch_second = int(epoch_seconds)
             self._date = formatdate(self._epoch_second, usegmt=True)
             self._lines.clear()
+            self.constants.clear()
 
     def __getitem__(self, status: int) -> str:
         line = self._lines.get(status)
@@ -46,9 +52,7 @@ def encode_head(reply: Reply, status_line: str, connection: str, *, to_head_requ
         connection: a whole Connection line, or nothing.
         to_head_request: the body stays behind; a Content-Length among the headers then stands for it.
     """
-    text = ""
-    for name, value in reply.headers:
-        text += f"{name}: {value}\r\n"
+    text = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
     lines = len(reply.headers)
     if text.count("\n") != lines or text.count("\r") != lines:
         # A line break in a value would let whoever chose it write headers, or replies, of their own.
@@ -61,6 +65,15 @@ def encode_head(reply: Reply, status_line: str, connection: str, *, to_head_requ
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace")
+
+
+def encode_constant(reply: ConstantReply, status_lines: StatusLines) -> bytes:
+    """The whole of a reply that is always the same, on a connection that stays."""
+    block = status_lines.constants.get(reply)
+    if block is None:
+        block = encode_head(reply, status_lines[reply.status], "") + reply.body
+        status_lines.constants[reply] = block
+    return block
 
 
 def has_body(status: int) -> bool:

@@ -40,12 +40,14 @@ class BodyLimits:
         most_bytes: more is refused with 413 and the connection ends.
         kept_bytes: of a longer body only so much is kept; its operation sees from ``body_bytes`` that it was longer.
         code, refusal: error type and message of the 413.
+        heads_recur: whether requests with a body come with the same head again; a runtime's name the invocation.
     """
 
     most_bytes: int
     kept_bytes: int
     code: str
     refusal: str
+    heads_recur: bool
 
 
 LAMBDA_BODIES: Final = BodyLimits(
@@ -53,6 +55,7 @@ LAMBDA_BODIES: Final = BodyLimits(
     kept_bytes=CREATE_REQUEST_BYTES,
     code="RequestEntityTooLargeException",
     refusal=f"Request must be smaller than {CREATE_REQUEST_BYTES} bytes for the CreateFunction operation",
+    heads_recur=True,
 )
 
 # A runtime whose result is too large gets its 413 from the operation, which also answers the invocation.
@@ -61,4 +64,5 @@ RUNTIME_BODIES: Final = BodyLimits(
     kept_bytes=RESPONSE_PAYLOAD_BYTES + 64 * 1024,
     code="RequestEntityTooLarge",
     refusal=f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
+    heads_recur=False,
 )

@@ -11,9 +11,9 @@ from collections import deque
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, cast
 
-from rie_server.api.exchange import Reply, Request
+from rie_server.api.exchange import ConstantReply, Reply, Request
 from rie_server.api.refusals import refusal
-from rie_server.http.encoding import CONTINUE, encode_head, has_body
+from rie_server.http.encoding import CONTINUE, encode_constant, encode_head, has_body
 from rie_server.http.limits import QUEUED_BYTES, QUEUED_REQUESTS
 from rie_server.http.reader import Refusal, RequestReader
 
@@ -168,15 +168,10 @@ class HttpProtocol(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         keep_alive = self._keep_alive and not listener.draining
-        connection = _CLOSE if not keep_alive else _KEEP_ALIVE if self._http10 else ""
-        head = encode_head(reply, listener.status_lines[reply.status], connection, to_head_request=self._to_head)
-        body = reply.body
-        if not body or self._to_head or not has_body(reply.status):
-            listener.outbox.write(transport, head)
-        elif len(body) < _JOINED_BODY_BYTES:
-            listener.outbox.write(transport, head + body)
+        if keep_alive and type(reply) is ConstantReply and not (self._http10 or self._to_head):
+            listener.outbox.write(transport, encode_constant(reply, listener.status_lines))
         else:
-            listener.outbox.write(transport, head, body)
+            self._write(transport, reply, _CLOSE if not keep_alive else _KEEP_ALIVE if self._http10 else "")
         self._since_tick = listener.tick
         if not keep_alive:
             self._end()
@@ -188,6 +183,17 @@ class HttpProtocol(asyncio.Protocol):
         elif self._continue_due:
             self._continue_due = False
             listener.outbox.write(transport, CONTINUE)
+
+    def _write(self, transport: asyncio.Transport, reply: Reply, connection: str) -> None:
+        listener = self._listener
+        head = encode_head(reply, listener.status_lines[reply.status], connection, to_head_request=self._to_head)
+        body = reply.body
+        if not body or self._to_head or not has_body(reply.status):
+            listener.outbox.write(transport, head)
+        elif len(body) < _JOINED_BODY_BYTES:
+            listener.outbox.write(transport, head + body)
+        else:
+            listener.outbox.write(transport, head, body)
 
     # --- order and back-pressure ---
 

@@ -16,8 +16,13 @@ from rie_server.http.limits import HEAD_BYTES, BodyLimits
 _FRAMING_PER_BYTE = 8
 _REPEATED_HEADERS = 100
 _NAMES_REMEMBERED = 512
+_HEADS_REMEMBERED = 512
+_HEAD_BYTES_REMEMBERED = 1024
+_END_OF_HEAD = b"\r\n\r\n"
+_SINGULAR = frozenset(("authorization", "expect", "transfer-encoding", "upgrade"))
 
 _names: dict[bytes, str] = {}
+_heads: dict[bytes, "Head"] = {}
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of ours
@@ -28,6 +33,21 @@ class Refusal(Exception):  # noqa: N818 - not an error of ours
         self.status = status
         self.code = code
         self.message = message
+
+
+class Head:
+    """What a request's head says. Runtimes and many clients send the same one again and again, byte for byte, so what
+    the parser made of it serves for the next request, too. ``headers`` are shared by all of these.
+    """
+
+    __slots__ = ("body_bytes", "headers", "method", "path", "query")
+
+    def __init__(self, request: Request) -> None:
+        self.method = request.method
+        self.path = request.path
+        self.query = request.query
+        self.headers = request.headers
+        self.body_bytes = len(request.body)
 
 
 class Sink(Connection, Protocol):
@@ -60,6 +80,7 @@ class RequestReader:
         "_repeated",
         "_replayed",
         "_sink",
+        "_unknown_head",
         "_upgrade",
         "_url",
         "in_body",
@@ -76,6 +97,22 @@ class RequestReader:
         self._fed_bytes = 0
 
     def feed(self, data: bytes) -> None:
+        self._unknown_head = None
+        if not (self.in_head or self.in_body) and len(data) <= self._limits.kept_bytes:
+            end = data.find(_END_OF_HEAD, 0, _HEAD_BYTES_REMEMBERED)
+            if end > 0:
+                text = data[: end + len(_END_OF_HEAD)]
+                head = _heads.get(text)
+                if head is None:
+                    self._unknown_head = text
+                elif len(data) == len(text) + head.body_bytes:
+                    body = data[len(text) :]
+                    request = Request(head.method, head.path, head.query, head.headers, body, self._sink)
+                    self._sink.on_request(request, True, False)
+                    return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._head_may_be_large = self.in_head or len(data) > HEAD_BYTES
         self._began_here = False
         try:
@@ -172,6 +209,9 @@ class RequestReader:
         parser = self._parser
         request = Request(parser.get_method().decode(), path, query, self._headers, body, self._sink, self._body_bytes)
         keep_alive = parser.should_keep_alive()
+        text, self._unknown_head = self._unknown_head, None
+        if text is not None and keep_alive and not self._http10 and (not body or self._limits.heads_recur):
+            _remember_head(text, request)
         self.in_body = self._upgrade = self._replayed = False
         self._sink.on_request(request, keep_alive, self._http10)
 
@@ -193,7 +233,7 @@ class RequestReader:
         if "close" in headers.get("connection", "").lower():
             framing.append("connection: close\r\n")
         head = b"%s / HTTP/1.1\r\n%s\r\n" % (method, "".join(framing).encode("latin-1"))
-        self.feed(head + data[offset:])
+        self._parse(head + data[offset:])
 
     def _target(self) -> tuple[str, str]:
         """Path and query of the request line; the authority of an absolute URL takes the place of Host."""
@@ -224,6 +264,16 @@ class RequestReader:
 
 def _head_too_large() -> Refusal:
     return Refusal(431, "RequestHeaderFieldsTooLarge", f"Request line and headers exceed {HEAD_BYTES} bytes")
+
+
+def _remember_head(text: bytes, request: Request) -> None:
+    """Not one that says more of the body than its length, nor a signed one, which never comes again."""
+    headers = request.headers
+    if int(headers.get("content-length", 0)) != len(request.body) or not _SINGULAR.isdisjoint(headers):
+        return
+    if len(_heads) >= _HEADS_REMEMBERED:
+        _heads.clear()
+    _heads[text] = Head(request)
 
 
 def _remember(raw_name: bytes) -> str:

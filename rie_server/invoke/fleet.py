@@ -15,7 +15,7 @@ from rie_server.errors import LambdaError, ServiceException, TooManyRequestsExce
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
 from rie_server.invoke.roster import NOTHING, Plan, Roster
-from rie_server.model.arn import FunctionArn
+from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.environment import RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock, LogFactory
@@ -131,7 +131,9 @@ class Fleet:
         """Starts what the waiting lines need after an environment has gone."""
         with self.lock:
             pool = self.roster.pools.get(function.deployment_id)
-            plan = self.roster.plan(pool) if pool is not None else Plan()
+            plan = Plan()
+            if pool is not None:
+                plan.extend(self.roster.plan(pool))
             if self.roster.starved:
                 plan.extend(self.roster.feed_starved())
         self.carry_out(plan)
@@ -152,11 +154,14 @@ class Fleet:
         environment.timer = self._clock.call_later(seconds, partial(self.on_deadline, environment))
 
     def retire(self, function: FunctionArn, current_deployment_id: str | None) -> None:
-        """Lets every environment of ``function`` go that was started for another deployment than the current one."""
+        """Lets every environment of a version of ``function`` (none: ``$LATEST``) go that was started for another
+        deployment than the current one.
+        """
+        key = str(function.unqualified), function.qualifier or LATEST
         stops: list[Environment] = []
         with self.lock:
             for deployment_id, pool in list(self.roster.pools.items()):
-                if pool.function.arn == function and deployment_id != current_deployment_id:
+                if pool.function.key == key and deployment_id != current_deployment_id:
                     pool.retired = True
                     stops += pool.idle
             for environment in stops:

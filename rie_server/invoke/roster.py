@@ -18,7 +18,7 @@ STARVATION_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to carry out after the lock is released."""
+    """What to carry out after the lock is released. ``NOTHING`` is shared: only a plan of one's own is extended."""
 
     starts: list[Environment] = field(default_factory=list)
     stops: list[Environment] = field(default_factory=list)
@@ -97,9 +97,15 @@ class Roster:
         return None, None
 
     def plan(self, pool: Pool, *, patient: bool = True) -> Plan:
-        """What a pool's waiting line needs: starts, at the cap in place of the longest idle."""
+        """What a pool's waiting line needs: starts, at the cap in place of the longest idle.
+
+        While somebody starves nobody is idle: whoever becomes so feeds the starved. So there is nothing to look for.
+        """
+        missing = pool.missing(patient=patient)
+        if not missing or (self.starved and len(self.environments) >= self._max_environments):
+            return NOTHING
         plan = Plan()
-        for _ in range(pool.missing(patient=patient)):
+        for _ in range(missing):
             if len(self.environments) >= self._max_environments:
                 victim = self._longest_idle()
                 if victim is None:
@@ -128,6 +134,8 @@ class Roster:
 
     def somebody_starves(self, pool: Pool) -> bool:
         """Whether an invocation of another deployment, which has no environment at all, has waited long enough."""
+        if len(self.pools) == 1:
+            return False
         patient_until = self._clock.monotonic() - STARVATION_SECONDS
         return any(
             other.waiting and not other.environments and other.waiting[0].waiting_since <= patient_until

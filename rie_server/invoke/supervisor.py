@@ -186,7 +186,7 @@ class Supervisor:
         if bound_to is not None:
             environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
         date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
-        log_stream = log_stream_name(function.version, environment.id, date)
+        log_stream = log_stream_name(function, environment.id, date)
         variables = environment_variables(function, log_stream=log_stream, neighbours=self._neighbours)
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:

@@ -31,7 +31,7 @@ class FunctionArn:
 
     def __hash__(self) -> int:
         # Every invocation looks functions up several times, and a text remembers its hash.
-        return hash(self.name)
+        return hash(self.name) if self.qualifier is None else hash(self.name) ^ hash(self.qualifier)
 
     def __str__(self) -> str:
         base = f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"

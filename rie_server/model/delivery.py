@@ -25,7 +25,7 @@ class Delivery:
         attributes: message attributes of a dead letter (name -> (type, value)); empty for destinations.
         trace_header: goes along as AWSTraceHeader where the target can carry it.
         at: when the event ended, seconds since the epoch; S3 keys are made from it.
-        object_key: the key of the object, where S3 is not to make one of its own.
+        object_key: the S3 object's key where it is another than an asynchronous event's.
     """
 
     kind: DeliveryKind

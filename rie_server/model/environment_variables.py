@@ -29,9 +29,15 @@ _MANAGED_PATHS: Mapping[str, str] = {
 }
 
 
-def log_stream_name(version: str, environment_id: str, date: str) -> str:
-    """``2026/01/31/[$LATEST]0123...``; ``date`` is ``YYYY/MM/DD``."""
-    return f"{date}/[{version}]{environment_id}"
+def log_stream_name(function: FunctionVersion, environment_id: str, date: str) -> str:
+    """``2026/01/31/[$LATEST]0123...``, in a log group of the function's own ``2026/01/31/NAME[$LATEST][0123...]``.
+
+    Args:
+        date: ``YYYY/MM/DD``.
+    """
+    if function.log_group == f"/aws/lambda/{function.arn.name}":
+        return f"{date}/[{function.version}]{environment_id}"
+    return f"{date}/{function.arn.name}[{function.version}][{environment_id}]"
 
 
 def environment_variables(
@@ -66,6 +72,9 @@ def environment_variables(
         "LAMBDA_TASK_ROOT": "/var/task",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
     }
+    if function.log_settings.is_json:
+        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        variables["AWS_LAMBDA_LOG_LEVEL"] = function.log_settings.application_level
     if function.handler is not None:
         variables["_HANDLER"] = function.handler
     if function.runtime is not None and not function.runtime.startswith("provided"):

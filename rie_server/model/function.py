@@ -5,10 +5,11 @@ Pure data. The control plane's own record of a function (everything the API stor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rie_server.model.arn import FunctionArn
+from rie_server.model.log_settings import LogSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class FunctionVersion:
         code_directory: the unpacked zip, read-only; None for images.
         image_uri: None for zip packages.
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
+        log_settings: the format of its log, and levels.
     """
 
     arn: FunctionArn
@@ -51,6 +53,7 @@ class FunctionVersion:
     image_config: ImageConfig
     log_group: str
     role: str
+    log_settings: LogSettings = field(default_factory=LogSettings)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -52,7 +52,7 @@ def code_source(package_type: str, members: Mapping[str, Any], *, creating: bool
     """
     verb = "creating" if creating else "updating"
     uri = members.get("ImageUri")
-    refuse_versions(members)
+    refuse_publish_to(members)
     if members.get("S3ObjectStorageMode", "COPY") != "COPY":
         raise NotImplementedException("S3ObjectStorageMode REFERENCE is not implemented by this server.")
     if package_type == "Image":
@@ -68,11 +68,10 @@ def code_source(package_type: str, members: Mapping[str, Any], *, creating: bool
     return _zip_source(members)
 
 
-def refuse_versions(members: Mapping[str, Any]) -> None:
-    """Refuses what would publish a version: pretending would leave the caller without it."""
-    for name in ("Publish", "PublishTo"):
-        if members.get(name):
-            raise NotImplementedException(f"{name} is not implemented by this server: there are no versions yet.")
+def refuse_publish_to(members: Mapping[str, Any]) -> None:
+    """Refuses to publish for a capacity provider, which is all that ``PublishTo`` is for."""
+    if members.get("PublishTo"):
+        raise NotImplementedException("PublishTo is not implemented by this server: there are no capacity providers.")
 
 
 def _zip_source(members: Mapping[str, Any]) -> CodeSource:

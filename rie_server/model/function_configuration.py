@@ -22,7 +22,7 @@ from rie_server.limits import (
 )
 from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_arn import check_dead_letter
-from rie_server.model.function_code import refuse_versions
+from rie_server.model.function_code import refuse_publish_to
 from rie_server.model.runtimes import check_not_deprecated
 
 _RESERVED_VARIABLES: Final = frozenset(
@@ -185,7 +185,7 @@ def _refuse_what_is_not_offered(members: Mapping[str, Any]) -> None:
     for name in _NOT_OFFERED:
         if name in members:
             raise NotImplementedException(f"{name} is not implemented by this server.")
-    refuse_versions(members)
+    refuse_publish_to(members)
 
 
 def _check_quotas(configuration: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rie_server.model.arn import LATEST
 from rie_server.model.function_record import FunctionRecord
 
 # What ListFunctions leaves out: a caller that wants to know asks for the one function.
@@ -38,13 +37,15 @@ _ECHOED: Final = (
 )
 
 
-def describe(record: FunctionRecord, *, qualified: bool = False) -> dict[str, Any]:
-    """``FunctionConfiguration``; ``qualified`` when the caller asked for ``$LATEST`` by name."""
+def describe(record: FunctionRecord, *, qualifier: str | None = None) -> dict[str, Any]:
+    """``FunctionConfiguration`` of the version that ``record`` is about; ``qualifier`` is what the caller asked for: a
+    version or an alias, which the ARN then ends in.
+    """
     configuration, code, life = record.current.configuration, record.current.code, record.life
     shown: dict[str, Any] = {
         "FunctionName": record.arn.name,
-        "FunctionArn": str(record.arn.qualified(LATEST) if qualified else record.arn),
-        "Version": LATEST,
+        "FunctionArn": str(record.arn if qualifier is None else record.arn.qualified(qualifier)),
+        "Version": record.version,
         "PackageType": code.package_type,
         "CodeSize": code.size_bytes,
         "CodeSha256": code.sha256 or None,
@@ -66,8 +67,8 @@ def describe(record: FunctionRecord, *, qualified: bool = False) -> dict[str, An
 
 
 def describe_in_list(record: FunctionRecord, *, qualified: bool) -> dict[str, Any]:
-    """The shorter form of ListFunctions."""
-    shown = describe(record, qualified=qualified)
+    """The shorter form of ListFunctions and ListVersionsByFunction."""
+    shown = describe(record, qualifier=record.version if qualified else None)
     return {name: value for name, value in shown.items() if name not in _NOT_LISTED}
 
 

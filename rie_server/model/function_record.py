@@ -4,15 +4,19 @@ Pure data, with the two ways out of it: a JSON document for the store, and a Fun
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from rie_server.model.alias import Alias
 from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
+from rie_server.model.resource_policy import ResourcePolicy
 
 _DOCUMENT_FORMAT = 1
 
@@ -67,6 +71,23 @@ class LifeCycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedVersion:
+    """A version with a number: what ``$LATEST`` was when it was published.
+
+    Attributes:
+        deployment: under an id of its own, because its environments live on when ``$LATEST`` changes.
+        latest_description: ``$LATEST``'s own, where the version was given another one.
+    """
+
+    version: str
+    deployment: Deployment
+    life: LifeCycle
+    revision_id: str
+    last_modified: str
+    latest_description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRecord:
     """A function as it stands.
 
@@ -78,6 +99,12 @@ class FunctionRecord:
         last_modified: ``2026-01-01T00:00:00.000+0000``.
         event_invoke_settings: by qualifier.
         reserved_concurrency: executions kept for this function, and its most at a time; None when nothing is reserved.
+        version: which version ``current``, ``serving`` and ``life`` are about; see ``at``.
+        versions: the published ones by number, in the order of their numbers.
+        aliases: by name.
+        last_version: the number that was given last, also by an earlier function of this name; none is given twice.
+        gone_configs: what held last for the events of versions and aliases that were deleted since.
+        policies: resource policies by qualifier; the function's own is under the empty text.
     """
 
     arn: FunctionArn
@@ -90,11 +117,55 @@ class FunctionRecord:
     event_invoke_settings: Mapping[str, EventInvokeSettings] = field(default_factory=dict)
     reserved_concurrency: int | None = None
     recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE
+    version: str = LATEST
+    versions: Mapping[str, PublishedVersion] = field(default_factory=dict)
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    last_version: int = 0
+    gone_configs: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
+    policies: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+
+    def version_of(self, qualifier: str | None) -> str | None:
+        """The version that a qualifier means, of an alias the first one; None where there is no such qualifier."""
+        if qualifier is None or qualifier == LATEST:
+            return LATEST
+        if qualifier in self.versions:
+            return qualifier
+        alias = self.aliases.get(qualifier)
+        return None if alias is None else alias.version
+
+    def at(self, version: str) -> "FunctionRecord":
+        """The function as this version of it: what belongs to a deployment is the version's, all else the function's.
+
+        To be looked at, not to be saved.
+        """
+        if version == LATEST:
+            return self
+        published = self.versions[version]
+        return replace(
+            self,
+            current=published.deployment,
+            serving=published.deployment if published.life.state is State.ACTIVE else None,
+            life=published.life,
+            revision_id=published.revision_id,
+            last_modified=published.last_modified,
+            version=version,
+        )
+
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        """What the function needs now, ``$LATEST``'s first."""
+        former = () if self.serving is None else (self.serving,)
+        return (self.current, *former, *(one.deployment for one in self.versions.values()))
+
+    @property
+    def code_bytes(self) -> int:
+        """What counts as its code storage: that of every version, as AWS counts."""
+        own = (self.current, *(one.deployment for one in self.versions.values()))
+        return sum(deployment.code.size_bytes for deployment in own)
 
     def code_digests(self) -> frozenset[str]:
         """Every zip in the code store that this function still needs."""
-        deployments = (self.current, self.serving)
-        return frozenset(one.code.sha256 for one in deployments if one is not None and one.code.package_type == "Zip")
+        return frozenset(one.code.sha256 for one in self.deployments if one.code.package_type == "Zip")
 
 
 def to_document(record: FunctionRecord) -> dict[str, Any]:
@@ -113,24 +184,23 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
         },
         "reserved_concurrency": record.reserved_concurrency,
         "recursive_loop": record.recursive_loop,
+        "versions": [_version_document(version) for version in record.versions.values()],
+        "aliases": [_flat(alias) for alias in record.aliases.values()],
+        "last_version": record.last_version,
+        "gone_configs": {qualifier: _flat(config) for qualifier, config in record.gone_configs.items()},
+        "policies": {qualifier: _flat(policy) for qualifier, policy in record.policies.items()},
     }
 
 
 def from_document(document: Mapping[str, Any]) -> FunctionRecord:
     """The record that ``to_document`` wrote. Documents of earlier releases lack what could not be set then."""
-    life = document["life"]
-    status = life["update_status"]
+    versions = [_version(version) for version in document.get("versions", ())]
+    aliases = [Alias(**alias) for alias in document.get("aliases", ())]
     return FunctionRecord(
         arn=FunctionArn(**document["arn"]),
         current=_deployment(document["current"]),
         serving=None if document["serving"] is None else _deployment(document["serving"]),
-        life=LifeCycle(
-            **{
-                **life,
-                "state": State(life["state"]),
-                "update_status": None if status is None else UpdateStatus(status),
-            }
-        ),
+        life=_life(document["life"]),
         tags=document["tags"],
         revision_id=document["revision_id"],
         last_modified=document["last_modified"],
@@ -140,16 +210,28 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
         },
         reserved_concurrency=document.get("reserved_concurrency"),
         recursive_loop=RecursiveLoop(document.get("recursive_loop", RecursiveLoop.TERMINATE)),
+        versions={version.version: version for version in versions},
+        aliases={alias.name: alias for alias in aliases},
+        last_version=document.get("last_version", 0),
+        gone_configs={
+            qualifier: EventInvokeConfig(**config) for qualifier, config in document.get("gone_configs", {}).items()
+        },
+        policies={
+            qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
+            for qualifier, policy in document.get("policies", {}).items()
+        },
     )
 
 
-def runnable(arn: FunctionArn, deployment: Deployment, code_directory: Path | None) -> FunctionVersion:
+def runnable(
+    arn: FunctionArn, deployment: Deployment, code_directory: Path | None, version: str = LATEST
+) -> FunctionVersion:
     """What the engine runs for ``deployment``."""
     configuration, code = deployment.configuration, deployment.code
     image = configuration.get("ImageConfig", {})
     return FunctionVersion(
         arn=arn,
-        version=LATEST,
+        version=version,
         deployment_id=deployment.deployment_id,
         runtime=configuration.get("Runtime"),
         handler=configuration.get("Handler"),
@@ -167,6 +249,7 @@ def runnable(arn: FunctionArn, deployment: Deployment, code_directory: Path | No
         ),
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
+        log_settings=LogSettings.of(configuration["LoggingConfig"]),
     )
 
 
@@ -189,6 +272,21 @@ def _deployment(document: Mapping[str, Any]) -> Deployment:
         configuration=document["configuration"],
         code=CodeReference(**document["code"]),
     )
+
+
+def _version_document(version: PublishedVersion) -> dict[str, Any]:
+    return {**_flat(version), "deployment": _deployment_document(version.deployment), "life": _flat(version.life)}
+
+
+def _version(document: Mapping[str, Any]) -> PublishedVersion:
+    deployment, life = _deployment(document["deployment"]), _life(document["life"])
+    return PublishedVersion(**{**document, "deployment": deployment, "life": life})
+
+
+def _life(document: Mapping[str, Any]) -> LifeCycle:
+    status = document["update_status"]
+    typed = {"state": State(document["state"]), "update_status": None if status is None else UpdateStatus(status)}
+    return LifeCycle(**{**document, **typed})
 
 
 def _flat(data: Any) -> dict[str, Any]:

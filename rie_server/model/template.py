@@ -7,7 +7,7 @@ this server does not carry out yet is named in ``TemplateFunction.ignored``, so 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rie_server.model.cloudformation import NO_VALUE, Document, Resolver, Templa
 from rie_server.model.template_code import PropertyError, RemoteCode, TemplateCode, lambda_code, serverless_code
 from rie_server.model.template_invoke import TemplateInvocation, dead_letter_target, template_invocation
 from rie_server.model.template_mappings import other_events
+from rie_server.model.template_versions import QualifierResources, TemplateVersions, on_alias, serverless_versions
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -38,7 +39,6 @@ _SAME_NAME = (
 """Properties that both resource types and CreateFunction call alike."""
 
 _NOT_CARRIED_OUT = (
-    "AutoPublishAlias",
     "DeploymentPreference",
     "FunctionUrlConfig",
     "ProvisionedConcurrencyConfig",
@@ -62,6 +62,7 @@ class TemplateFunction:
         logical_id: its name within the template.
         members: inputs of CreateFunction without ``Code``.
         invocation: what is set on the function apart from these.
+        versions: what is published of it, and its aliases.
         ignored: properties that have an effect in AWS and none here.
     """
 
@@ -69,6 +70,7 @@ class TemplateFunction:
     members: Mapping[str, Any]
     code: TemplateCode
     invocation: TemplateInvocation
+    versions: TemplateVersions
     ignored: tuple[str, ...]
 
     @property
@@ -90,9 +92,12 @@ def template_functions(text: str, *, path: Path, region: str, account_id: str) -
     if not resources:
         raise ConfigurationError(f"{path}: it has no Resources.")
     functions: dict[str, TemplateFunction] = {}
+    about_qualifiers = QualifierResources(resolver)
     for logical_id, resource in resources.items():
         try:
             function = _function(logical_id, resource, resolver, path.parent)
+            if isinstance(resource, dict):
+                about_qualifiers.read(resource)
         except PropertyError as wrong:
             raise ConfigurationError(f"{path}: {logical_id}.{wrong.property_name}: {wrong}.") from None
         except TemplateValueError as wrong:
@@ -103,7 +108,14 @@ def template_functions(text: str, *, path: Path, region: str, account_id: str) -
             other = functions[function.name].logical_id
             raise ConfigurationError(f"{path}: {logical_id}.FunctionName: {other} is named {function.name}, too.")
         functions[function.name] = function
-    return tuple(functions.values())
+    return tuple(_completed(function, about_qualifiers) for function in functions.values())
+
+
+def _completed(function: TemplateFunction, about_qualifiers: QualifierResources) -> TemplateFunction:
+    """``function`` with what other resources say about its versions and aliases."""
+    versions = about_qualifiers.versions_of(function.name, function.versions)
+    invocation = about_qualifiers.invocation_of(function.name, function.invocation, versions.aliases)
+    return replace(function, versions=versions, invocation=invocation)
 
 
 def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) -> TemplateFunction | None:
@@ -129,11 +141,13 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
     members["PackageType"] = "Image" if is_image else "Zip"
     _check_runtime(properties, is_image=is_image)
     invocation = template_invocation(properties)
+    versions = serverless_versions(properties) if kind == SERVERLESS_FUNCTION else TemplateVersions()
     return TemplateFunction(
         logical_id=logical_id,
         members=members,
         code=code,
-        invocation=invocation,
+        invocation=on_alias(invocation, versions),
+        versions=versions,
         ignored=(
             *(key for key in _NOT_CARRIED_OUT if key in properties),
             *other_events(raw.get("Events")),

@@ -136,7 +136,17 @@ def _event_members(event: Document, logical_id: str, resolver: Resolver) -> dict
         if inside:
             properties[structure] = inside
     kept = {name: value for name, value in properties.items() if name not in _OF_NO_EFFECT}
-    return {**_renamed(kept), "FunctionName": resolver.text({"Ref": logical_id})}
+    return {**_renamed(kept), "FunctionName": _function_name(logical_id, resolver)}
+
+
+def _function_name(logical_id: str, resolver: Resolver) -> str:
+    """SAM's events go to the alias that it publishes, where it publishes one."""
+    name = resolver.text({"Ref": logical_id})
+    properties = resolver.section("Resources")[logical_id].get("Properties") or {}
+    shared = resolver.section("Globals").get("Function") or {}
+    alias = properties.get("AutoPublishAlias") or (shared.get("AutoPublishAlias") if isinstance(shared, dict) else None)
+    resolved = NO_VALUE if alias is None else resolver.resolve(alias)
+    return name if resolved is NO_VALUE else f"{name}:{resolved}"
 
 
 def _members(raw: Any, resolver: Resolver) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
 from rie_server.pollers.acknowledger import Acknowledger
+from rie_server.pollers.event_size import EventSize
 from rie_server.pollers.queue_batches import QueueBatches
 from rie_server.pollers.queue_capacity import QueueCapacity
 from rie_server.pollers.queue_context import QueueContext
@@ -48,6 +49,7 @@ class MessageQueuePoller:
         self._context = context
         self._source = context.source
         self._real = context.real
+        self._event_size = EventSize(context.mapping, context.invocation, context.reporter, context.observer)
         self._is_wanted = is_wanted
         self._undeleted_most = UNDELETED_MOST + context.mapping.batch_size
         self._pool = ThreadPoolExecutor(
@@ -100,7 +102,7 @@ class MessageQueuePoller:
         hold_seconds = self._context.rules.hold_seconds()
         until = math.inf if hold_seconds is None else self._real.monotonic() + hold_seconds
         self._context.observer.polled(self._context.mapping, len(records))
-        self._batches.add([HeldRecord(record=record, until=until) for record in self._wanted(records)])
+        self._batches.add([HeldRecord(record=record, until=until) for record in self._fitting(self._wanted(records))])
         self._batches.begin()
 
     def _wanted(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
@@ -115,6 +117,15 @@ class MessageQueuePoller:
             self._context.observer.filtered_out(self._context.mapping, len(unwanted))
             self._acknowledger.add(unwanted)
         return wanted
+
+    def _fitting(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
+        """What an event can hold; the rest is deleted."""
+        too_large = self._event_size.too_large(records)
+        if not too_large:
+            return records
+        self._acknowledger.add(too_large)
+        gone = {id(record) for record in too_large}
+        return [record for record in records if id(record) not in gone]
 
     def _later(self, work: Callable[[], None]) -> None:
         try:

@@ -29,7 +29,7 @@ class BatchOutcome:
     """
     Attributes:
         batch: as it was begun.
-        tried: what the function got in the end; the rest was taken back by the source before.
+        tried: what the function was to get in the end; the rest was taken back by the source before.
         result: None where the function got nothing.
     """
 
@@ -81,7 +81,7 @@ class QueueBatch:
         now = self._real.monotonic()
         lost = lanes_of(held for held in self._tried if held.until <= now)
         self._tried = [held for held in self._tried if held.until > now and held.record.lane not in lost]
-        if not self._tried or self._is_given_up:
+        if not self._tried or (self._is_given_up and self._refusals):
             self._over(self, BatchOutcome(batch=self._batch, tried=(), result=None))
             return
         records = [held.record for held in self._tried]
@@ -89,12 +89,12 @@ class QueueBatch:
             payload = self._invocation.payload(records)
         except Exception:
             log.exception("No event can be made of %d messages", len(records))
-            self._over(self, BatchOutcome(batch=self._batch, tried=(), result=None))
+            self._over(self, BatchOutcome(batch=self._batch, tried=self._tried, result=None))
             return
         self._invocation.submit(payload, len(records), self._request_id, self._on_result)
 
     def give_up(self) -> None:
-        """Ends the waiting: the poller stops."""
+        """The poller stops: a batch that is throttled, now or later, does not wait to be tried again."""
         self._is_given_up = True
         self._again()
 

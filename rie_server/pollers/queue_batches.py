@@ -41,14 +41,14 @@ class QueueBatches:
         self._mapping = mapping = context.mapping
         self._capacity = capacity
         self._acknowledger = acknowledger
-        self._clock, real = context.clock, context.real
+        self._clock = clock = context.clock
         self._later = later
         self._is_throttled = False
         # Guards what follows. The capacity's lock may be taken inside it, not the other way round.
         self._lock = threading.Lock()
         self._gathering = Gathering(mapping.batch_size)
         self._window = BatchingWindow(
-            mapping.batching_window_seconds, clock=self._clock, real=real, over=self._on_window
+            mapping.batching_window_seconds, clock=clock, real=context.real, over=self._on_window
         )
         self._batches: set[QueueBatch] = set()
         self._paused: dict[Timer, Callable[[], None]] = {}
@@ -68,14 +68,18 @@ class QueueBatches:
             batch.start()
 
     def stop(self) -> None:
-        """Hands out what was gathered, without waiting for more; gives back what waits for a throttle to end."""
+        """Hands out what was gathered, without waiting for more; gives back what waits for a throttle to end.
+        Idempotent.
+        """
         with self._lock:
+            if self._stopping:
+                return
             self._stopping = True
             self._window.close_for_good()
-            waiting = [batch for batch in self._batches if batch.is_waiting]
+            batches = list(self._batches)
             paused, self._paused = self._paused, {}
             self._due += 1
-        for batch in waiting:
+        for batch in batches:
             batch.give_up()
         for timer, release in paused.items():
             timer.cancel()
@@ -113,6 +117,8 @@ class QueueBatches:
                 go_on=self._later,
             )
             self._batches.add(batch)
+            if self._stopping:
+                batch.give_up()
             return batch
 
     def _on_window(self) -> None:
@@ -146,7 +152,9 @@ class QueueBatches:
         if not failed:
             self._end(batch, outcome.batch)
             return
-        release = partial(self._release, batch, outcome.batch, [held.record for held in failed])
+        # What waited behind them is not told apart: no source has both lanes and a count of its own.
+        is_tried = bool(outcome.tried)
+        release = partial(self._release, batch, outcome.batch, [held.record for held in failed], failed=is_tried)
         if not self._context.rules.failure_pause_seconds or not self._pause(release):
             self._later(release)
 
@@ -180,9 +188,11 @@ class QueueBatches:
             self._paused[timer] = release
         return True
 
-    def _release(self, batch: QueueBatch, taken: Sequence[HeldRecord], records: Sequence[SourceRecord]) -> None:
+    def _release(
+        self, batch: QueueBatch, taken: Sequence[HeldRecord], records: Sequence[SourceRecord], *, failed: bool
+    ) -> None:
         try:
-            self._context.source.release(records)
+            self._context.source.release(records, failed=failed)
         except SourceError as trouble:
             log.warning("%d messages could not be given back: %s", len(records), trouble)
         except Exception:

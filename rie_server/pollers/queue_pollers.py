@@ -30,9 +30,6 @@ class HidingQueue(QueueSource, Protocol):
     def hold_seconds(self) -> float | None:
         """See ``QueueRules``."""
 
-    def interrupt(self) -> None:
-        """See ``QueueRules``."""
-
 
 class SqsPollers:
     """
@@ -101,5 +98,4 @@ def sqs_rules(mapping: EventSourceMapping, source: HidingQueue, *, batches_most:
         receivers_least=receivers_least,
         receivers_most=RECEIVERS_MOST,
         hold_seconds=source.hold_seconds,
-        interrupt=source.interrupt,
     )

@@ -101,7 +101,6 @@ class QueueReceivers:
                 self._pause(trouble, failures)
                 continue
             failures = 0
-            self._is_well()
             if count >= self._most:
                 self._ask_for_more()
             elif count == 0 and self._leave():
@@ -118,6 +117,7 @@ class QueueReceivers:
             is_empty = not records
         finally:
             self._capacity.received(is_empty=is_empty, is_full=len(records) >= self._most)
+        self._is_well()
         if records:
             self._hand_on(records)
         return len(records)

@@ -52,7 +52,8 @@ class QueueRules:
             function must not get it any more after that. None: until it is released. Must not block.
         failure_pause_seconds: how long messages of a batch that failed are held back before they are released; for
             sources that deliver them again at once.
-        interrupt: ends the calls of ``receive`` that wait, if that can be done; at the end of the poller.
+        interrupt: ends the calls of ``receive`` that wait, at the end of the poller. Only where nothing is lost by it:
+            SQS would hide the next message on behalf of a call whose connection has ended.
     """
 
     batches_at_start: int = 5

@@ -19,11 +19,11 @@ from rie_server.model.filter_pattern import compile_filters
 from rie_server.model.stream_batch import UNLIMITED, StreamRules
 from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.stream_checkpoint import ShardCheckpoint, checkpoint_of
+from rie_server.pollers.stream_context import StreamResults, StreamTools
 from rie_server.pollers.stream_failures import FailureRecords
 from rie_server.pollers.stream_shard import ShardPoller
 from rie_server.pollers.stream_shards import first_checkpoints, shards_to_start
 from rie_server.pollers.stream_threads import StreamThreads
-from rie_server.pollers.stream_tools import StreamResults, StreamTools
 from rie_server.polling import CheckpointStore, MappingReporter, PollObserver, StreamSource
 from rie_server.ports import Clock, Destinations, Invoker, Timer
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from rie_server.model.batching import Batch, BatchAccumulator
 from rie_server.model.event_source import SourceRecord
 from rie_server.model.tumbling_window import TumblingWindow
+from rie_server.pollers.stream_context import StreamTools
 from rie_server.pollers.stream_run import Frame, PlainFrame, StreamRun
-from rie_server.pollers.stream_tools import StreamTools
 from rie_server.pollers.stream_windows import ShardWindows, WindowFrame
 from rie_server.ports import Timer
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from rie_server.errors import IteratorExpiredError, ShardGoneError, SourceError
 from rie_server.model.event_source import ShardRead, StreamPosition
-from rie_server.pollers.stream_tools import StreamTools
+from rie_server.pollers.stream_context import StreamTools
 from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)

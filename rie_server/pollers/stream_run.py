@@ -28,7 +28,7 @@ from rie_server.model.stream_batch import (
     after_batch,
     before_invoke,
 )
-from rie_server.pollers.stream_tools import StreamTools
+from rie_server.pollers.stream_context import StreamTools
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from rie_server.model.event_source import ShardRead, SourceRecord
 from rie_server.model.filter_documents import passes
 from rie_server.model.tumbling_window import TumblingWindow
 from rie_server.pollers.stream_checkpoint import CheckpointWriter, ShardCheckpoint, ShardProgress
+from rie_server.pollers.stream_context import StreamTools
 from rie_server.pollers.stream_lane import StreamLane
 from rie_server.pollers.stream_reader import ShardReader
 from rie_server.pollers.stream_shards import ShardStart
-from rie_server.pollers.stream_tools import StreamTools
 from rie_server.pollers.stream_windows import ShardWindows
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ from rie_server.model.tumbling_window import (
     window_members,
     window_runs,
 )
-from rie_server.pollers.stream_tools import StreamTools
+from rie_server.pollers.stream_context import StreamTools
 
 
 class ShardWindows:

@@ -14,36 +14,35 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from rie_server.errors import (
-    CodeStorageExceededException,
     LambdaError,
     ResourceConflictException,
     ResourceNotFoundException,
 )
-from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
 from rie_server.model.function_life_cycle import (
-    activated,
     check_updatable,
     created,
-    is_settled,
     not_invocable,
-    refused,
     timestamp,
     updated,
 )
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
 from rie_server.model.tags import tagged, untagged
 from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage
+from rie_server.registry.aliases import Aliases
 from rie_server.registry.code_keeping import CodeKeeper, code_token
 from rie_server.registry.invoke_settings import InvokeSettings
-from rie_server.registry.preparation import Preparation, Ready, Refusal
+from rie_server.registry.policies import Policies
+from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
+from rie_server.registry.settling import Settling
+from rie_server.registry.versions import Versions
 
 _T = TypeVar("_T")
 
@@ -73,12 +72,22 @@ class FunctionRegistry:
         self._serving = ServingVersions()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
         self._preparers = Preparers(clock)
+        self._settling = Settling(
+            records=self._records,
+            serving=self._serving,
+            preparation=self._preparation,
+            preparers=self._preparers,
+            write=self._write,
+        )
+        self.versions = Versions(records=self._records, serving=self._serving, code=self._code, write=self._write)
+        self.aliases = Aliases(records=self._records, serving=self._serving, change=self.change)
+        self.policies = Policies(records=self._records, change=self.change)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Loads every function; what was under way when the server ended is taken up again."""
-        self._write(self._load)
+        self._write(self._settling.load)
 
     def close(self) -> None:
         """Ends both kinds of threads; waits for a preparation that is running. What is Pending stays so."""
@@ -99,7 +108,9 @@ class FunctionRegistry:
         """See ``ports.FunctionCatalog``. One lookup, no lock."""
         version = self._serving.find(function)
         if version is None:
-            raise self._why_not(function)
+            function, version = self._serving.choose(function)
+            if version is None:
+                raise self._why_not(function)
         return version
 
     def allows_recursion(self, function: FunctionArn) -> bool:
@@ -110,15 +121,17 @@ class FunctionRegistry:
         return self.invoke_settings.event_invoke_config(function)
 
     def get(self, function: FunctionArn) -> FunctionRecord:
-        """The record of ``function``.
+        """The record of ``function``, as the version that its qualifier means.
 
         Raises:
             ResourceNotFoundException: no such function, or no such version or alias.
         """
-        record = self._records.find(function)
-        if record is None:
-            raise ResourceNotFoundException(f"Function not found: {function}")
-        return record
+        record = self._records.get(function)
+        return record.at(record.version_of(function.qualifier) or LATEST)
+
+    def has(self, function: FunctionArn) -> bool:
+        """Whether there is such a function, with the qualifier that is asked for."""
+        return self._records.find(function) is not None
 
     def list(self, *, region: str, account: str) -> Sequence[FunctionRecord]:
         """All functions of a region, by name."""
@@ -128,9 +141,9 @@ class FunctionRegistry:
     def read_code(self, token: str) -> bytes | None:
         """The zip that ``code_token`` names, if a function has it."""
         for record in self._records.by_arn.values():
-            code = record.current.code
-            if code.package_type == "Zip" and code_token(code) == token:
-                return self._code.read(code)
+            for code in (deployment.code for deployment in record.deployments):
+                if code.package_type == "Zip" and code_token(code) == token:
+                    return self._code.read(code)
         return None
 
     # --- changing -----------------------------------------------------------------------------------------------------
@@ -152,9 +165,13 @@ class FunctionRegistry:
                 revision_id=_new_id(),
                 last_modified=timestamp(self._clock.now()),
             )
-            self._records.save(record)
-            self._schedule(record)
-            return record
+            # Numbers of an earlier function of this name are not given again.
+            gone = self._records.gone(function)
+            record = replace(record, last_version=0 if gone is None else gone.last_version)
+            shown, record = self.versions.published_with(record, members)
+            self._records.create(record)
+            self._settling.schedule(record)
+            return shown
 
         return self._write(write)
 
@@ -173,7 +190,7 @@ class FunctionRegistry:
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
                 return replace(record, current=replace(record.current, configuration=configuration, code=code))
-            return self._update(record, _deployment(configuration, code))
+            return self._update(record, _deployment(configuration, code), members)
 
         return self._write(write)
 
@@ -185,7 +202,7 @@ class FunctionRegistry:
             check_updatable(record, members.get("RevisionId"))
             current = record.current
             configuration = changed_configuration(record.arn, current.code.package_type, current.configuration, members)
-            return self._update(record, _deployment(configuration, current.code))
+            return self._update(record, _deployment(configuration, current.code), {})
 
         return self._write(write)
 
@@ -195,7 +212,7 @@ class FunctionRegistry:
         def write() -> None:
             record = self.get(function)
             self._records.delete(record.arn)
-            self._serving.withdraw(record.arn)
+            self._serving.forget(record.arn)
 
         self._write(write)
 
@@ -206,13 +223,13 @@ class FunctionRegistry:
         self.change(function, lambda record: replace(record, tags=untagged(record.tags, keys)))
 
     def change(self, function: FunctionArn, rule: Callable[[FunctionRecord], FunctionRecord]) -> FunctionRecord:
-        """Replaces the record of ``function`` by what ``rule`` makes of it, on the writer thread.
+        """Replaces the whole record of ``function`` by what ``rule`` makes of it, on the writer thread.
 
         For what leaves the deployments alone. What ``rule`` raises is raised here, and nothing has changed.
         """
 
         def write() -> FunctionRecord:
-            record = rule(self.get(function))
+            record = rule(self._records.get(function))
             self._records.save(record)
             return record
 
@@ -220,74 +237,30 @@ class FunctionRegistry:
 
     # --- on the writer thread -----------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        self._records.load()
-        for record in self._records.by_arn.values():
-            if record.serving is not None:
-                self._take_up(record, record.serving)
-            if record.serving is None or not is_settled(record):
-                self._schedule(record)
-
-    def _take_up(self, record: FunctionRecord, serving: Deployment) -> None:
-        """What served before the restart serves again, unless this server cannot run it any more."""
-        outcome = self._preparation.prepare(record.arn, serving)
-        if isinstance(outcome, Ready):
-            self._serving.publish(record.arn, outcome.version)
-        elif is_settled(record):
-            self._records.save(refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id()))
-        else:
-            self._records.save(replace(record, serving=None))
-
-    def _update(self, record: FunctionRecord, deployment: Deployment) -> FunctionRecord:
+    def _update(self, record: FunctionRecord, deployment: Deployment, members: Mapping[str, Any]) -> FunctionRecord:
         changed = updated(record, deployment, revision_id=_new_id(), last_modified=timestamp(self._clock.now()))
+        shown, changed = self.versions.published_with(changed, members)
         self._records.save(changed)
-        self._schedule(changed)
-        return changed
-
-    def _settle(self, arn: FunctionArn, deployment: Deployment, outcome: Ready | Refusal) -> None:
-        record = self._records.find(arn)
-        if record is None or record.current.deployment_id != deployment.deployment_id:
-            return  # deleted, or created anew, while its code was being prepared
-        if isinstance(outcome, Refusal):
-            record = refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id())
-            self._records.save(record)
-            if record.serving is None:
-                self._serving.withdraw(arn)
-            return
-        record = activated(record, outcome.deployment, revision_id=_new_id())
-        self._records.store(record)
-        # Published first: who sees Active may invoke at once.
-        self._serving.publish(arn, outcome.version)
-        self._records.show(record)
+        self._settling.schedule(changed)
+        return shown
 
     def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
-        used = sum(record.current.code.size_bytes for record in self._records.by_arn.values())
-        if used + len(content) > CODE_STORAGE_BYTES:
-            raise CodeStorageExceededException("Code storage limit exceeded.")
+        self._records.check_room(len(content))
         return self._code.keep(source, content)
 
     def _refuse_existing(self, function: FunctionArn) -> None:
         if function in self._records.by_arn:
             raise ResourceConflictException(f"Function already exist: {function.name}")
 
-    def _schedule(self, record: FunctionRecord) -> None:
-        """A moment later, on a preparer's thread, ``record``'s current deployment is made ready."""
-
-        def prepare() -> None:
-            outcome = self._preparation.prepare(record.arn, record.current)
-            self._write(lambda: self._settle(record.arn, record.current, outcome))
-
-        self._preparers.schedule(record.arn, prepare)
-
     def _write(self, change: Callable[[], _T]) -> _T:
         return self._writer.submit(change).result()
 
     def _why_not(self, function: FunctionArn) -> LambdaError:
-        record = self._records.find(function)
-        if record is None:
-            asked = function if function.qualifier is not None else function.qualified(LATEST)
-            return ResourceNotFoundException(f"Function not found: {asked}")
-        return not_invocable(record)
+        asked = function if function.qualifier is not None else function.qualified(LATEST)
+        try:
+            return not_invocable(self.get(asked))
+        except ResourceNotFoundException as unknown:
+            return unknown
 
 
 def _deployment(configuration: Mapping[str, Any], code: CodeReference) -> Deployment:

@@ -13,8 +13,9 @@ from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.concurrency_rules import check_reservation, unreserved
 from rie_server.model.destination_arn import check_destinations
 from rie_server.model.event_invoke import EventInvokeConfig
-from rie_server.model.event_invoke_rules import EventInvokeSettings, changed_settings, effective_config
+from rie_server.model.event_invoke_rules import EventInvokeSettings, changed_settings
 from rie_server.model.function_record import FunctionRecord
+from rie_server.model.qualified_config import event_invoke_config
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.ports import Clock
 from rie_server.registry.records import FunctionRecords
@@ -51,14 +52,11 @@ class InvokeSettings:
 
     def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
         """See ``ports.EventInvokeConfigs``. The dead-letter target is that of the deployment which serves."""
-        record = self._records.last_known(function)
-        if record is None:
-            return EventInvokeConfig()
-        configuration = (record.serving or record.current).configuration
-        return effective_config(
-            record.event_invoke_settings.get(function.qualifier or LATEST),
-            dead_letter=configuration.get("DeadLetterConfig", {}).get("TargetArn") or None,
-        )
+        record = self._records.by_arn.get(function.unqualified)
+        if record is not None:
+            return event_invoke_config(record, function.qualifier)
+        gone = self._records.gone(function)
+        return EventInvokeConfig() if gone is None else gone.config(function.qualifier)
 
     def put_event_invoke(
         self, function: FunctionArn, members: Mapping[str, Any], *, merge: bool = False

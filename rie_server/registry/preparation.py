@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rie_server.errors import EnvironmentStartError, LambdaError
-from rie_server.model.arn import FunctionArn
+from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_record import CodeReference, Deployment, runnable
 from rie_server.ports import ImagePreparer
@@ -49,10 +49,10 @@ class Preparation:
         self._images = images
         self._supports = supports
 
-    def prepare(self, arn: FunctionArn, deployment: Deployment) -> Ready | Refusal:
+    def prepare(self, arn: FunctionArn, deployment: Deployment, version: str = LATEST) -> Ready | Refusal:
         """Does all that must be done before the first invocation."""
         try:
-            return self._prepare(arn, deployment)
+            return self._prepare(arn, deployment, version)
         except EnvironmentStartError as error:
             return Refusal(reason=str(error), reason_code=_image_reason_code(error.error_type))
         except LambdaError as error:
@@ -61,18 +61,18 @@ class Preparation:
             _log.exception("%s could not be prepared", arn)
             return Refusal(reason="The function could not be prepared.", reason_code="InternalError")
 
-    def _prepare(self, arn: FunctionArn, deployment: Deployment) -> Ready | Refusal:
-        version = runnable(arn, deployment, self._code.directory(deployment.code))
+    def _prepare(self, arn: FunctionArn, deployment: Deployment, version: str) -> Ready | Refusal:
+        function = runnable(arn, deployment, self._code.directory(deployment.code), version)
         # Asked before an image is pulled: pulling what cannot run would only take time.
-        obstacle = self._supports(version)
+        obstacle = self._supports(function)
         if obstacle is not None:
             return Refusal(reason=obstacle, reason_code="InvalidConfiguration")
-        if version.image_uri is not None and deployment.code.image_digest is None:
+        if function.image_uri is not None and deployment.code.image_digest is None:
             if self._images is None:
                 return Refusal(reason="This server cannot pull container images.", reason_code="InvalidImage")
-            digest = self._images.prepare_image(version.image_uri)
+            digest = self._images.prepare_image(function.image_uri)
             deployment = replace(deployment, code=_with_digest(deployment.code, digest))
-        return Ready(deployment=deployment, version=version)
+        return Ready(deployment=deployment, version=function)
 
 
 def _with_digest(code: CodeReference, digest: str) -> CodeReference:

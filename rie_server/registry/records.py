@@ -4,15 +4,21 @@ Written by the registry's writer thread alone: first the store, then the mapping
 never changed, so that reading needs no lock.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.errors import CodeStorageExceededException, ResourceNotFoundException
+from rie_server.limits import CODE_STORAGE_BYTES
+from rie_server.model.arn import FunctionArn
 from rie_server.model.function_record import FunctionRecord, from_document, to_document
+from rie_server.model.qualified_config import GoneFunction, from_gone_document, gone_function, to_gone_document
 from rie_server.ports import FunctionStore
 from rie_server.registry.code_keeping import CodeKeeper
 
-# So many of the functions that were deleted last are remembered.
+# So many of the functions that were deleted last are remembered, also over a restart.
 KEPT_GONE = 1000
+# Keys of what is left of them; a key of a function that is there is its ARN.
+GONE_PREFIX = "gone "
 
 # Told a function, its record before (None: it is new, or was just loaded) and after (None: it is gone).
 Watcher = Callable[[FunctionArn, FunctionRecord | None, FunctionRecord | None], None]
@@ -26,29 +32,51 @@ class FunctionRecords:
         self._code = code
         self._watchers: list[Watcher] = []
         self.by_arn: dict[FunctionArn, FunctionRecord] = {}
-        self._gone: dict[FunctionArn, FunctionRecord] = {}
+        self._gone: dict[FunctionArn, GoneFunction] = {}
 
     def on_change(self, watcher: Watcher) -> None:
         """Calls ``watcher`` with every record that is loaded, and with every change, after readers see it."""
         self._watchers.append(watcher)
 
     def find(self, function: FunctionArn) -> FunctionRecord | None:
-        """The record that ``function`` means with its qualifier. There are no versions or aliases but ``$LATEST``."""
-        if function.qualifier not in {None, LATEST}:
+        """The whole record of ``function``, if it has the qualifier: a version's number, an alias, ``$LATEST``."""
+        record = self.by_arn.get(function.unqualified)
+        if record is None or record.version_of(function.qualifier) is None:
             return None
-        return self.by_arn.get(function.unqualified)
+        return record
 
-    def last_known(self, function: FunctionArn) -> FunctionRecord | None:
-        """The record of ``function``, also if it was deleted since the server started: the events that it has left in
-        the queue still end, and their records go where it said.
+    def get(self, function: FunctionArn) -> FunctionRecord:
+        """Like ``find``.
+
+        Raises:
+            ResourceNotFoundException: no such function, or no such version or alias.
         """
-        arn = function.unqualified
-        return self.by_arn.get(arn) or self._gone.get(arn)  # in this order, because ``_show`` writes in the other one
+        record = self.find(function)
+        if record is None:
+            raise ResourceNotFoundException(f"Function not found: {function}")
+        return record
+
+    def check_room(self, more_bytes: int) -> None:
+        """Lets so much more code be kept, of whatever function or version.
+
+        Raises:
+            CodeStorageExceededException: it is more than AWS allows.
+        """
+        if sum(record.code_bytes for record in self.by_arn.values()) + more_bytes > CODE_STORAGE_BYTES:
+            raise CodeStorageExceededException("Code storage limit exceeded.")
+
+    def gone(self, function: FunctionArn) -> GoneFunction | None:
+        """What is left of a function that was deleted, for the events that it has left in the queue. Ask for the
+        function itself first, because ``_show`` writes in the other order.
+        """
+        return self._gone.get(function.unqualified)
 
     def load(self) -> None:
         """Reads everything; nothing can be running yet, so code that no record names goes at once."""
-        loaded = (from_document(document) for document in self._store.load().values())
+        documents = self._store.load()
+        loaded = (from_document(one) for key, one in documents.items() if not key.startswith(GONE_PREFIX))
         self.by_arn = {record.arn: record for record in loaded}
+        self._load_gone(one for key, one in documents.items() if key.startswith(GONE_PREFIX))
         self._code.sweep(_referenced(self.by_arn), everything=True)
         for record in self.by_arn.values():
             self._tell(record.arn, None, record)
@@ -66,9 +94,33 @@ class FunctionRecords:
         """Lets readers see a record that has been stored."""
         self._show(record.arn, record)
 
+    def create(self, record: FunctionRecord) -> None:
+        """Saves a function that was not there; what was left of an earlier one of its name goes."""
+        self.save(record)
+        if record.arn in self._gone:
+            self._store.delete(_gone_key(record.arn))
+            self._gone = {arn: gone for arn, gone in self._gone.items() if arn != record.arn}
+
     def delete(self, arn: FunctionArn) -> None:
+        """Forgets a function but for what its events need. Whatever a crash leaves of this is one or the other: a
+        record counts for more than what is left of one.
+        """
+        order = 1 + max((gone.order for gone in self._gone.values()), default=0)
+        gone = gone_function(self.by_arn[arn], order)
+        self._store.save(_gone_key(arn), to_gone_document(gone))
         self._store.delete(str(arn))
+        self._gone = {**self._gone, arn: gone}
         self._show(arn, None)
+        for oldest in list(self._gone)[:-KEPT_GONE]:
+            self._store.delete(_gone_key(oldest))
+            self._gone = {arn: gone for arn, gone in self._gone.items() if arn != oldest}
+
+    def _load_gone(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        gone = sorted(map(from_gone_document, documents), key=lambda one: one.order)
+        self._gone = {one.arn: one for one in gone if one.arn not in self.by_arn}
+        for one in gone:
+            if one.arn in self.by_arn:
+                self._store.delete(_gone_key(one.arn))
 
     def _show(self, arn: FunctionArn, record: FunctionRecord | None) -> None:
         before = self.by_arn.get(arn)
@@ -76,19 +128,11 @@ class FunctionRecords:
         if record is not None:
             records[arn] = record
         referenced = _referenced(records)
-        self._remember(arn, None if record is not None else before)
         if before is not None:
             self._code.retire(before.code_digests() - referenced)
         self.by_arn = records
         self._code.sweep(referenced)
         self._tell(arn, before, record)
-
-    def _remember(self, arn: FunctionArn, gone: FunctionRecord | None) -> None:
-        """``gone`` is the last record of ``arn``; without one, there is a function of that name (again)."""
-        kept = {key: value for key, value in self._gone.items() if key != arn}
-        if gone is not None:
-            kept[arn] = gone
-        self._gone = dict(list(kept.items())[-KEPT_GONE:])
 
     def _tell(self, arn: FunctionArn, before: FunctionRecord | None, after: FunctionRecord | None) -> None:
         for watcher in self._watchers:
@@ -97,3 +141,7 @@ class FunctionRecords:
 
 def _referenced(records: Mapping[FunctionArn, FunctionRecord]) -> frozenset[str]:
     return frozenset().union(*(record.code_digests() for record in records.values()))
+
+
+def _gone_key(arn: FunctionArn) -> str:
+    return f"{GONE_PREFIX}{arn}"

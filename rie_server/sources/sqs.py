@@ -67,7 +67,7 @@ class SqsSource:
             kept += [record for number, record in enumerate(some) if number not in deleted]
         return kept
 
-    def release(self, records: Sequence[SourceRecord]) -> None:
+    def release(self, records: Sequence[SourceRecord], *, failed: bool = True) -> None:
         """Nothing: AWS leaves messages that failed to the queue's visibility timeout."""
 
     def event(self, records: Sequence[SourceRecord]) -> dict[str, Any]:
@@ -93,9 +93,6 @@ class SqsSource:
         """
         self._ask_url("ReceiveMessage")
         self.attributes()
-
-    def interrupt(self) -> None:
-        """Nothing: a long poll ends by itself."""
 
     def attributes(self) -> Mapping[str, str]:
         """The queue's ``VisibilityTimeout`` and ``ApproximateNumberOfMessages``."""

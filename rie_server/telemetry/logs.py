@@ -1,9 +1,9 @@
 """Logs of functions: on the server's output and in one file per function.
 
 Lines are collected and written a moment later by the thread ``log-writer``, so an invocation never waits for a disk or
-for whoever reads the server's output. Files are ``<directory>/<region>/<function>.log``, each line
-``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``. What cannot be written is lost; an invocation never is.
-Thread-safe.
+for whoever reads the server's output. Files are ``<directory>/<region>/<function>.log`` (``groups/...`` for a log group
+of the function's own), each line ``TIME STREAM-ID LINE``; at 10 MB one becomes ``.1``. What cannot be written is lost;
+an invocation never is. Thread-safe.
 """
 
 import logging
@@ -13,14 +13,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
-from rie_server.ports import Clock
+from rie_server.model.log_file import log_file
+from rie_server.ports import Clock, EnvironmentLog
 from rie_server.telemetry import platform_lines
+from rie_server.telemetry.json_lines import JsonLogStream
 
 WRITE_DELAY_SECONDS = 0.1
 CLOSE_SECONDS = 2.0
@@ -77,11 +79,15 @@ class LogWriter:
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
 
-    def open(self, function: FunctionVersion, environment_id: str) -> "EnvironmentLogStream":
-        path = self._directory / function.arn.region / f"{function.arn.name}.log"
-        return EnvironmentLogStream(
-            function, Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} "), self.add
-        )
+    def open(self, function: FunctionVersion, environment_id: str) -> EnvironmentLog:
+        path = log_file(self._directory / function.arn.region, function.log_group)
+        origin = Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} ")
+        if function.log_settings.is_json:
+            return JsonLogStream(function, environment_id, partial(self.add, origin), self._now)
+        return EnvironmentLogStream(function, origin, self.add)
+
+    def _now(self) -> str:
+        return _timestamp(self._clock.now())
 
     def add(self, origin: Origin, *lines: str) -> None:
         at = self._clock.now()

@@ -11,14 +11,20 @@ from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
 
 
-def init_start(function: FunctionVersion) -> str | None:
-    """None for images, which have no runtime version."""
+def runtime_version(function: FunctionVersion) -> tuple[str, str] | None:
+    """Version and ARN of the runtime; None for images, which have none."""
     if function.runtime is None:
         return None
     version = re.sub(r"^([a-z]+)(?=\d)", r"\1:", function.runtime).replace("provided.", "provided:")
     digest = hashlib.sha256(function.runtime.encode()).hexdigest()
     arn = f"arn:aws:lambda:{function.arn.region}::runtime:{digest}"
-    return f"INIT_START Runtime Version: {version}.v1\tRuntime Version ARN: {arn}"
+    return f"{version}.v1", arn
+
+
+def init_start(function: FunctionVersion) -> str | None:
+    """None for images."""
+    known = runtime_version(function)
+    return None if known is None else f"INIT_START Runtime Version: {known[0]}\tRuntime Version ARN: {known[1]}"
 
 
 def init_report(duration_ms: float, phase: str, status: str, error_type: str | None) -> str:

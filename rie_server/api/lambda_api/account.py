@@ -19,7 +19,7 @@ def get_account_settings(scope: Scope, members: Mapping[str, Any]) -> Mapping[st
             "UnreservedConcurrentExecutions": scope.registry.invoke_settings.unreserved_concurrency,
         },
         "AccountUsage": {
-            "TotalCodeSize": sum(record.current.code.size_bytes for record in records),
+            "TotalCodeSize": sum(record.code_bytes for record in records),
             "FunctionCount": len(records),
         },
     }

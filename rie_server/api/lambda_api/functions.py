@@ -9,14 +9,13 @@ from typing import Any
 from rie_server.api.lambda_api.code_download import code_path
 from rie_server.api.lambda_api.paging import page
 from rie_server.api.lambda_api.scope import Operation, Scope, unqualified_only
-from rie_server.errors import (
-    CodeSigningConfigNotFoundException,
-    InvalidParameterValueException,
-    ResourceNotFoundException,
-)
+from rie_server.api.lambda_api.versions import place_of_version
+from rie_server.errors import CodeSigningConfigNotFoundException, InvalidParameterValueException
 from rie_server.limits import LIST_FUNCTIONS_PAGE
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_description import describe, describe_code, describe_concurrency, describe_in_list
+from rie_server.model.function_record import FunctionRecord
+from rie_server.registry.versions import versions_of
 
 
 def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -32,7 +31,7 @@ def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     function = scope.function(members)
     record = scope.registry.get(function)
     return {
-        "Configuration": describe(record, qualified=function.qualifier is not None),
+        "Configuration": describe(record, qualifier=function.qualifier),
         "Code": describe_code(record, f"{scope.base_url}{code_path(record.current.code)}"),
         "Tags": record.tags or None,
         "Concurrency": describe_concurrency(record),
@@ -41,29 +40,31 @@ def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def get_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     function = scope.function(members)
-    return describe(scope.registry.get(function), qualified=function.qualifier is not None)
+    return describe(scope.registry.get(function), qualifier=function.qualifier)
 
 
 def list_functions(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     if "MasterRegion" in members:
         return {"Functions": []}  # it asks for replicas at the edge, and there are none
     records = scope.registry.list(region=scope.region, account=scope.account)
-    shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=lambda record: record.arn.name)
-    qualified = members.get("FunctionVersion") == "ALL"
+    every_version = members.get("FunctionVersion") == "ALL"
+    if every_version:
+        records = [version for record in records for version in versions_of(record)]
+    shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=_place)
     return {
-        "Functions": [describe_in_list(record, qualified=qualified) for record in shown],
+        "Functions": [describe_in_list(record, qualified=every_version) for record in shown],
         "NextMarker": marker,
     }
 
 
-def list_versions_by_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    """There is ``$LATEST`` and nothing else."""
-    record = scope.registry.get(scope.function(members).unqualified)
-    return {"Versions": [describe_in_list(record, qualified=True)]}
+def _place(record: FunctionRecord) -> str:
+    """Where a version of a function stands in a list of all: by name, whose letters all come after a space."""
+    return f"{record.arn.name} {place_of_version(record)}"
 
 
 def update_function_code(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    return describe(scope.registry.update_code(_function_itself(scope, members), members))
+    record = scope.registry.update_code(_function_itself(scope, members), members)
+    return describe(record, qualifier=None if record.version == LATEST else record.version)
 
 
 def update_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -79,8 +80,10 @@ def delete_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
     if function.qualifier == LATEST:
         raise InvalidParameterValueException("$LATEST version cannot be deleted without deleting the function.")
     if not function.qualifier.isdecimal():
-        raise ResourceNotFoundException(f"Function not found: {function}")
-    return {"StatusCode": 204}  # a version that is not there is as good as deleted
+        scope.registry.get(function)
+        raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
+    scope.registry.versions.delete(function, function.qualifier)
+    return {"StatusCode": 204}
 
 
 def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -92,8 +95,8 @@ def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -
 def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     """The runtime is the one of this machine, always its newest."""
     function = scope.function(members)
-    scope.registry.get(function)
-    return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(LATEST))}
+    version = scope.registry.get(function).version
+    return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(version))}
 
 
 def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:
@@ -106,7 +109,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "GetFunction": get_function,
     "GetFunctionConfiguration": get_function_configuration,
     "ListFunctions": list_functions,
-    "ListVersionsByFunction": list_versions_by_function,
     "UpdateFunctionCode": update_function_code,
     "UpdateFunctionConfiguration": update_function_configuration,
     "DeleteFunction": delete_function,

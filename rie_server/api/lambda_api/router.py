@@ -12,13 +12,16 @@ from typing import Any
 from rie_server.api.exchange import Deferred, HotOperation, HotRoute, Reply, Request
 from rie_server.api.lambda_api import (
     account,
+    aliases,
     code_download,
     concurrency,
     event_invoke_config,
     event_source_mapping,
     functions,
+    policy,
     recursion,
     tags,
+    versions,
 )
 from rie_server.api.lambda_api.reading import read_input, read_value
 from rie_server.api.lambda_api.rendering import error_reply, request_scope
@@ -47,6 +50,9 @@ OwnPaths = Callable[[Request], Reply | Deferred | None]
 
 _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
+    **versions.OPERATIONS,
+    **aliases.OPERATIONS,
+    **policy.OPERATIONS,
     **concurrency.OPERATIONS,
     **event_invoke_config.OPERATIONS,
     **event_source_mapping.OPERATIONS,

@@ -6,7 +6,7 @@ Never block. Thread-safe.
 
 import json
 
-from rie_server.api.exchange import JSON, Connection, Deferred, HotRoute, Reply, Request
+from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.environments import Invocation
@@ -16,7 +16,7 @@ from rie_server.model.function_errors import accepted_error_type
 PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = f"{PREFIX}invocation/"
 _JSON_CONTENT = ("Content-Type", JSON)
-_ACCEPTED = Reply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
+_ACCEPTED = ConstantReply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
 _RESPONSE_MODES = (None, "streaming")
 
 

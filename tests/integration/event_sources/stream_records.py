@@ -26,7 +26,7 @@ def create_teller(client: Any, name: str, path: Path, **variables: str) -> None:
 
 
 def told(path: Path) -> Sequence[Mapping[str, Any]]:
-    """Every invocation so far: ``event``, ``failed``, ``request_id``; lines that a crash has cut off are left out."""
+    """Every invocation so far: ``event``, ``failed``, ``request_id``; a line that a crash cut off is left out."""
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import RieServer, wait_until
 from tests.integration.events.crashing import lines
-from tests.integration.invoke.deploying import create
+from tests.integration.invoke.deploying import create, wait_updated
 from tests.servers.moto import REGION, MotoServer
 
 ARN = f"arn:aws:lambda:{REGION}:000000000000:function:"
@@ -44,6 +44,14 @@ RECORD = """
 """
 
 
+def _advance(server: RieServer, seconds: float) -> None:
+    body = json.dumps({"advance_seconds": seconds}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server.url}/_rie/clock", data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        assert reply.status == 200
+
+
 class World:
     """A server whose clock stands still, and the queue that gets dead letters."""
 
@@ -54,12 +62,7 @@ class World:
         self.dead = moto.create_queue("dead")
 
     def advance(self, seconds: float) -> None:
-        body = json.dumps({"advance_seconds": seconds}).encode()
-        request = urllib.request.Request(
-            f"{self.server.url}/_rie/clock", data=body, headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            assert reply.status == 200
+        _advance(self.server, seconds)
 
 
 class Case:
@@ -77,6 +80,10 @@ class Case:
     def configure(self, **config: Any) -> None:
         self.world.client.put_function_event_invoke_config(FunctionName=self.name, **config)
 
+    def configure_alias(self, name: str, version: str, **config: Any) -> None:
+        self.world.client.create_alias(FunctionName=self.name, Name=name, FunctionVersion=version)
+        self.world.client.put_function_event_invoke_config(FunctionName=self.name, Qualifier=name, **config)
+
     def send(self, *, failures: int, **members: Any) -> str:
         event = {"runs": str(self._runs), "records": str(self._records), "failures": failures}
         reply = self.world.client.invoke(
@@ -89,6 +96,11 @@ class Case:
         """The request ids of the runs, as soon as there are ``count``."""
         wait_until(lambda: len(lines(self._runs)) >= count, what=f"run {count}")
         return lines(self._runs)
+
+    def forget(self) -> None:
+        """What has become of the event is as if it had not been, for the next one."""
+        self._runs.unlink()
+        self._records.unlink()
 
     @property
     def has_record(self) -> bool:
@@ -234,3 +246,36 @@ def test_a_version_and_the_function_itself_have_configurations_of_their_own(worl
     case.send(failures=9, Qualifier="$LATEST")
 
     assert about(case.record()) == ("RetriesExhausted", 1)
+
+
+def test_events_of_an_alias_and_of_a_version_go_by_their_own_configuration_and_their_versions_dead_letter_queue(
+    world: World, tmp_path: Path
+) -> None:
+    letters = world.moto.create_queue("letters-of-version-1")
+    case = Case(world, tmp_path, "aliased", members={"DeadLetterConfig": {"TargetArn": letters}})
+    client, records = world.client, {"OnFailure": {"Destination": f"{ARN}records"}}
+    client.publish_version(FunctionName="aliased")
+    client.create_alias(FunctionName="aliased", Name="live", FunctionVersion="1")
+    client.update_function_configuration(FunctionName="aliased", DeadLetterConfig={"TargetArn": ""})
+    wait_updated(client, "aliased")
+    for qualifier, retries in (("live", 0), ("1", 1)):
+        client.put_function_event_invoke_config(
+            FunctionName="aliased", Qualifier=qualifier, MaximumRetryAttempts=retries, DestinationConfig=records
+        )
+
+    for attempts, qualifier in ((1, "live"), (2, "1"), (3, "$LATEST")):
+        request_id = case.send(failures=99, Qualifier=qualifier)
+        world.advance(180)
+        record = case.record()
+        assert about(record) == ("RetriesExhausted", attempts)
+        assert record["requestContext"]["functionArn"] == f"{ARN}aliased:{qualifier}"
+        executed = "$LATEST" if qualifier == "$LATEST" else "1"
+        assert record["responseContext"]["executedVersion"] == executed
+        assert case.runs(attempts) == [request_id] * attempts
+        case.forget()
+
+    letters_of = [
+        message["MessageAttributes"]["ErrorCode"]["StringValue"]
+        for message in world.moto.messages("letters-of-version-1")
+    ]
+    assert letters_of == ["200", "200"], "only version 1 has a dead-letter queue"

@@ -2,6 +2,7 @@
 caller asks for; written while the handler runs, and attributed to the right request.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -289,3 +290,30 @@ def test_output_is_attributed_to_its_request_however_many_run(shared: RieServer,
     assert {request_id: "\n".join(lines) + "\n" for request_id, lines in blocks.items()} == {
         answer.request_id: answer.log for answer in answers
     }
+
+
+# --- JSON ---
+
+
+def test_a_function_that_asks_for_json_gets_awss_records_in_the_file_of_its_group(
+    shared: RieServer, client: Any
+) -> None:
+    source = """
+        import logging
+        def handler(event, context):
+            logging.getLogger().info("hidden")
+            logging.getLogger().warning("two\\nlines")
+    """
+    settings = {"LogFormat": "JSON", "ApplicationLogLevel": "WARN", "LogGroup": "/shop/all"}
+    create(client, "as-json", source, LoggingConfig=settings)
+    answer = invoke(client, "as-json", 1)
+    path = shared.data_dir / "logs" / "us-east-1" / "groups" / "~shop~all.log"
+    wait_until(lambda: path.exists() and "platform.report" in path.read_text(), what="the report")
+    records = [json.loads(line.split(" ", 2)[2]) for line in path.read_text().splitlines()]
+    assert [one.get("type", "output") for one in records] == [
+        "platform.initStart",
+        "platform.start",
+        "output",
+        "platform.report",
+    ]
+    assert (records[2]["message"], records[2]["requestId"]) == ("two\nlines", answer.request_id)

@@ -16,8 +16,6 @@ from rie_server.api.exchange import Deferred, Request
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.clock import SystemClock
 from rie_server.config import Settings
-from rie_server.errors import ResourceNotFoundException
-from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import SourceKind
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
@@ -57,22 +55,15 @@ class ControlPlane:
         self.objects = MemoryObjectStorage()
         self.images = FakeImages()
         self.supports = ExecutorAnswers()
-        self.registry = FunctionRegistry(
-            store=MemoryFunctionStore(),
-            code=MemoryCodeStore(folder),
-            objects=self.objects,
-            images=self.images,
-            supports=self.supports,
-            clock=self.clock,
-            concurrency_limit=1000,
-        )
+        self._store, self._code = MemoryFunctionStore(), MemoryCodeStore(folder)
+        self.registry = self._new_registry()
         self.pollers = FakePollers()
         self.inspector = FakeInspector()
         self.mappings = EventSourceMappings(
             store=MemoryMappingStore(),
             makers=dict.fromkeys(SourceKind, self.pollers),
             inspectors=dict.fromkeys(SourceKind, self.inspector),
-            function_exists=self._has_function,
+            function_exists=self.registry.has,
             on_gone=lambda _: None,
             real=self.clock,
         )
@@ -81,6 +72,17 @@ class ControlPlane:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="control-plane")
         self._clients: list[Any] = []
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _new_registry(self) -> FunctionRegistry:
+        return FunctionRegistry(
+            store=self._store,
+            code=self._code,
+            objects=self.objects,
+            images=self.images,
+            supports=self.supports,
+            clock=self.clock,
+            concurrency_limit=1000,
+        )
 
     def start(self) -> None:
         self.clock.start()
@@ -97,13 +99,6 @@ class ControlPlane:
         self.mappings.close()
         self.registry.close()
         self.clock.close()
-
-    def _has_function(self, function: FunctionArn) -> bool:
-        try:
-            self.registry.get(function)
-        except ResourceNotFoundException:
-            return False
-        return True
 
     def client(self, region: str = "us-east-1") -> Any:
         client = _SESSION.client(

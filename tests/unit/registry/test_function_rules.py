@@ -143,8 +143,8 @@ def test_the_limit_on_variables_counts_bytes_of_json() -> None:
             new_configuration(arn(), zip_members(Environment={"Variables": {"AB": value}}))
 
 
-def test_an_update_may_not_publish_or_reference_s3() -> None:
-    for members in ({"Publish": True}, {"PublishTo": "LATEST_PUBLISHED"}, {"S3ObjectStorageMode": "REFERENCE"}):
+def test_an_update_may_not_publish_for_a_capacity_provider_or_reference_s3() -> None:
+    for members in ({"PublishTo": "LATEST_PUBLISHED"}, {"S3ObjectStorageMode": "REFERENCE"}):
         with pytest.raises(NotImplementedException):
             code_source("Zip", {"ZipFile": b"", **members}, creating=False)
     assert code_source("Zip", {"S3Bucket": "b", "S3Key": "k", "Publish": False}, creating=False) == StoredObject(

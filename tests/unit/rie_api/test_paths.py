@@ -250,6 +250,10 @@ def test_a_live_event_says_when_it_is_due(api: Api) -> None:
     [
         ("function=orders", 1),
         ("function=payments", 0),
+        ("function=orders:live", 1),
+        ("function=orders:$LATEST", 0),
+        ("function=arn:aws:lambda:us-east-1:000000000000:function:orders", 1),
+        ("function=000000000000:function:orders:live", 1),
         ("request_id=r", 1),
         ("request_id=s", 0),
         ("state=retrying", 1),

@@ -185,3 +185,15 @@ def test_a_template_that_cannot_be_read_is_one_line() -> None:
         template_mappings("Resources: [", path=PATH, region="r", account_id="1")
     assert str(wrong.value).startswith(f"{PATH}: line ")
     assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("alias", "rest"), [(", AutoPublishAlias: !Ref Live", ""), ("", "Globals: {Function: {AutoPublishAlias: live}}")]
+)
+def test_events_of_a_function_that_publishes_an_alias_go_to_the_alias(alias: str, rest: str) -> None:
+    (mapping,) = read(
+        "  Work:\n    Type: AWS::Serverless::Function\n"
+        f"    Properties: {{Events: {{In: {{Type: SQS, Properties: {{Queue: q}}}}}}{alias}}}\n",
+        f"Parameters: {{Live: {{Type: String, Default: live}}}}\n{rest}",
+    )
+    assert mapping.members["FunctionName"] == "Work:live"

@@ -1,0 +1,28 @@
+"""The operations on resource policies: one for a function, and one for each of its versions and aliases."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rie_server.api.lambda_api.scope import Operation, Scope
+from rie_server.model.resource_policy import statement_json
+
+
+def add_permission(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"Statement": statement_json(scope.registry.policies.add(scope.function(members), members))}
+
+
+def remove_permission(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    scope.registry.policies.remove(scope.function(members), members["StatementId"], members.get("RevisionId"))
+    return {}
+
+
+def get_policy(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    policy = scope.registry.policies.get(scope.function(members))
+    return {"Policy": policy.document(), "RevisionId": policy.revision_id}
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "AddPermission": add_permission,
+    "RemovePermission": remove_permission,
+    "GetPolicy": get_policy,
+}

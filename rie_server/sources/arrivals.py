@@ -1,0 +1,51 @@
+"""What a connection has received and nobody has taken yet. Thread-safe: one thread puts, several take."""
+
+import threading
+from collections import deque
+
+from rie_server.errors import SourceError
+from rie_server.model.event_source import SourceRecord
+
+
+class Arrivals:
+    """The records of one connection; they are worth nothing once it is gone, because the broker sends them again."""
+
+    def __init__(self) -> None:
+        self._records: deque[SourceRecord] = deque()
+        self._changed = threading.Condition()
+        self._end: SourceError | None = None
+
+    def put(self, record: SourceRecord) -> None:
+        with self._changed:
+            if self._end is not None:
+                return
+            self._records.append(record)
+            self._changed.notify()
+
+    def end(self, reason: SourceError) -> None:
+        """The connection is gone; the first reason counts."""
+        with self._changed:
+            if self._end is None:
+                self._end = reason
+            self._records.clear()
+            self._changed.notify_all()
+
+    @property
+    def ended(self) -> SourceError | None:
+        return self._end
+
+    @property
+    def waiting(self) -> int:
+        return len(self._records)
+
+    def take(self, most: int, wait_seconds: float) -> list[SourceRecord]:
+        """Up to ``most`` records; waits for the first one.
+
+        Raises:
+            SourceError: the connection is gone.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._records or self._end is not None, wait_seconds)
+            if self._end is not None:
+                raise self._end
+            return [self._records.popleft() for _ in range(min(most, len(self._records)))]

@@ -1,0 +1,108 @@
+"""The log in JSON: AWS's platform events, filtered by level; and in which file a log group lies."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rie_server.model.environment_variables import environment_variables, log_stream_name
+from rie_server.model.invocation import InvocationReport
+from rie_server.model.log_file import log_file
+from rie_server.model.log_settings import LogSettings
+from rie_server.telemetry.logs import LogWriter
+from tests.fakes.clock import FakeClock
+from tests.unit.invoke.conftest import function_version
+
+WARM = InvocationReport(request_id="id", duration_ms=3.006, init_duration_ms=None, max_memory_used_mb=36)
+TIMED_OUT = replace(WARM, status="timeout")
+
+
+def logged(tmp_path: Path, settings: LogSettings, *, report: InvocationReport = WARM) -> tuple[list[str], str]:
+    """The lines of one cold invocation, and its tail."""
+    shown: list[str] = []
+    writer = LogWriter(directory=tmp_path, clock=FakeClock(), show=shown.append)
+    stream = writer.open(replace(function_version(), log_settings=settings), "e")
+    stream.init_started()
+    stream.started("id", want_tail=True)
+    stream.output(b"plain")
+    stream.output(b'{"level":"DEBUG","message":"detail"}')
+    stream.output(b'{"level":"WARNING","message":"care"}')
+    tail = stream.finished(report)
+    writer.flush()
+    return [line.removeprefix("[orders] ") for line in "".join(shown).splitlines()], tail.decode()
+
+
+def types(lines: list[str]) -> list[str]:
+    return [json.loads(line)["type"] for line in lines if line.startswith('{"time"')]
+
+
+def test_platform_events_stand_in_place_of_text_lines(tmp_path: Path) -> None:
+    lines, _ = logged(tmp_path, LogSettings(is_json=True))
+    assert types(lines) == ["platform.initStart", "platform.start", "platform.report"]
+    assert json.loads(lines[1]) == {
+        "time": "2026-01-01T00:00:00.000Z",
+        "type": "platform.start",
+        "record": {"requestId": "id", "version": "$LATEST"},
+    }
+    metrics = {"durationMs": 3.006, "billedDurationMs": 4, "memorySizeMB": 128, "maxMemoryUsedMB": 36}
+    assert json.loads(lines[-1])["record"] == {"requestId": "id", "status": "success", "metrics": metrics}
+
+
+@pytest.mark.parametrize(
+    ("level", "report", "expected"),
+    [
+        ("DEBUG", WARM, ["initStart", "start", "runtimeDone", "report"]),
+        ("WARN", WARM, []),
+        ("WARN", TIMED_OUT, ["runtimeDone"]),
+    ],
+)
+def test_the_system_level_filters_platform_events(
+    tmp_path: Path, level: str, report: InvocationReport, expected: list[str]
+) -> None:
+    lines, _ = logged(tmp_path, LogSettings(is_json=True, system_level=level), report=report)
+    assert types(lines) == [f"platform.{name}" for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [("TRACE", ["plain", "detail", "care"]), ("INFO", ["plain", "care"]), ("WARN", ["care"]), ("ERROR", [])],
+)
+def test_the_application_level_filters_output_and_plain_text_counts_as_info(
+    tmp_path: Path, level: str, expected: list[str]
+) -> None:
+    lines, _ = logged(tmp_path, LogSettings(is_json=True, application_level=level, system_level="WARN"))
+    assert [json.loads(line)["message"] if line[0] == "{" else line for line in lines] == expected
+
+
+def test_the_tail_is_taken_before_the_levels_filter(tmp_path: Path) -> None:
+    _, tail = logged(tmp_path, LogSettings(is_json=True, application_level="FATAL", system_level="WARN"))
+    assert types(tail.splitlines()) == ["platform.start", "platform.runtimeDone", "platform.report"]
+    assert "plain\n" in tail
+
+
+def test_a_runtime_is_told_of_json_and_its_level() -> None:
+    settings = LogSettings(is_json=True, application_level="DEBUG")
+    function = replace(function_version(), log_settings=settings)
+    variables = environment_variables(function, log_stream="s", neighbours={})
+    assert (variables["AWS_LAMBDA_LOG_FORMAT"], variables["AWS_LAMBDA_LOG_LEVEL"]) == ("JSON", "DEBUG")
+    assert "AWS_LAMBDA_LOG_FORMAT" not in environment_variables(function_version(), log_stream="s", neighbours={})
+
+
+@pytest.mark.parametrize(
+    ("group", "file"),
+    [
+        ("/aws/lambda/orders", "orders.log"),
+        ("orders", "groups/orders.log"),
+        ("/shop/../all", "groups/~shop~..~all.log"),
+    ],
+)
+def test_a_log_group_has_a_file_of_its_own(group: str, file: str) -> None:
+    assert log_file(Path("/logs"), group) == Path("/logs") / file
+
+
+def test_a_stream_in_a_group_of_the_functions_own_names_the_function() -> None:
+    function = function_version()
+    assert log_stream_name(function, "e", "2026/01/31") == "2026/01/31/[$LATEST]e"
+    own = replace(function, log_group="/shop/all")
+    assert log_stream_name(own, "e", "2026/01/31") == "2026/01/31/orders[$LATEST][e]"
