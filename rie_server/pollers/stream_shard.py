@@ -4,6 +4,7 @@ Promises: a checkpoint never passes a record that has not ended; a shard has end
 it has. Thread-safe.
 """
 
+import logging
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ from rie_server.pollers.stream_lane import StreamLane
 from rie_server.pollers.stream_reader import ShardReader
 from rie_server.pollers.stream_shards import ShardStart
 from rie_server.pollers.stream_windows import ShardWindows
+
+log = logging.getLogger(__name__)
 
 # Of one read: more cost fewer calls, and memory while they wait.
 READ_RECORDS: Final = 5000
@@ -49,7 +52,7 @@ class ShardPoller:
             tools=tools,
             most=max(mapping.batch_size, READ_RECORDS),
             take_in=self._take_in,
-            gone=self._end,
+            gone=self._gone,
             has_room=self._has_room,
         )
         self._lanes = [self._lane(start.checkpoint) for _ in range(factor)]
@@ -139,6 +142,11 @@ class ShardPoller:
             shares.setdefault(zlib.crc32((record.lane or "").encode()) % len(lanes), []).append(record)
         for number, share in shares.items():
             lanes[number].feed(share)
+
+    def _gone(self) -> None:
+        """Trimmed away, or away with its stream: what it had that was not read is lost."""
+        log.warning("%s of %s is gone", self.shard_id, self._tools.mapping.source_arn)
+        self._end()
 
     def _end(self) -> None:
         with self._lock:

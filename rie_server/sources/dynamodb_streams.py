@@ -137,7 +137,11 @@ def _plain(value: Any) -> Any:
 
 def _shard(description: Mapping[str, Any]) -> Shard:
     parent = description.get("ParentShardId")
-    return Shard(shard_id=description["ShardId"], parents=(parent,) if parent else ())
+    return Shard(
+        shard_id=description["ShardId"],
+        parents=(parent,) if parent else (),
+        began_at=description.get("SequenceNumberRange", {}).get("StartingSequenceNumber"),
+    )
 
 
 def _iterator_members(position: StreamPosition) -> dict[str, str]:

@@ -101,7 +101,11 @@ class KinesisSource:
 
 def _shard(description: Mapping[str, Any]) -> Shard:
     parents = (description.get("ParentShardId"), description.get("AdjacentParentShardId"))
-    return Shard(shard_id=description["ShardId"], parents=tuple(parent for parent in parents if parent))
+    return Shard(
+        shard_id=description["ShardId"],
+        parents=tuple(parent for parent in parents if parent),
+        began_at=description.get("SequenceNumberRange", {}).get("StartingSequenceNumber"),
+    )
 
 
 def _iterator_members(position: StreamPosition) -> dict[str, Any]:
