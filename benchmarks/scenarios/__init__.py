@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     idle_environments,
     idle_memory,
     payload,
+    rabbitmq,
     server_start,
     throughput,
     warm_invoke,
@@ -28,5 +29,6 @@ SCENARIOS: tuple[ModuleType, ...] = (
     server_start,
     idle_memory,
     payload,
+    rabbitmq,
     idle_environments,
 )

@@ -1,0 +1,144 @@
+"""A full queue of RabbitMQ and a mapping with batches of 500: how fast a function gets it all, next to a bare consumer.
+
+The broker is a real one, of the benchmark's own; messages are persistent. The clock starts when the mapping is enabled,
+or the bare consumer connects, and stops when every message has been acknowledged.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from benchmarks.contenders.server import Server, running_server
+from benchmarks.figures import ScenarioResult, ratio_check, skipped
+from benchmarks.load import REPOSITORY
+from benchmarks.processes import ContenderFailed
+from benchmarks.rounds import Effort, Metrics, interleaved
+
+NAME = "rabbitmq"
+TITLE = "Messages of RabbitMQ, batches of 500"
+CLAIM = "at least 0.70 of the messages per second of a bare pika consumer"
+FUNCTION = "bench"
+BATCH = 500
+BODY = b'{"order": "0123456789", "text": "' + 165 * b"x" + b'"}'
+BARE, OURS = "bare consumer", "server"
+METRIC = "messages per second"
+ROUNDS_AT_MOST = 5
+DRAIN_SECONDS_AT_MOST = 60.0
+ARN = "arn:aws:mq:us-east-1:000000000000:broker:bench:b-1"
+SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:unused"
+MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
+
+
+def run(effort: Effort) -> ScenarioResult:
+    from tests.servers import rabbitmq  # noqa: PLC0415 - needs pytest
+
+    if find_spec("pika") is None or not rabbitmq.SERVER.exists():
+        return skipped(NAME, TITLE, CLAIM, "no pika or no rabbitmq-server")
+    messages = max(20_000, 4 * effort.queued_events)
+    with rabbitmq.RabbitMqServer() as broker:
+        url = f"amqp://{rabbitmq.USER}:{rabbitmq.PASSWORD}@127.0.0.1:{broker.port}"
+        with running_server(flags=(f"--mq-endpoints={ARN}={url}",)) as server:
+            server.create_function(FUNCTION)
+            measures = {
+                BARE: partial(_bare, url, messages=messages),
+                OURS: partial(_mapped, server, url, messages=messages),
+            }
+            _mapped(server, url, messages=2 * BATCH)
+            series = interleaved(measures, rounds=min(effort.rounds, ROUNDS_AT_MOST))
+    return ScenarioResult(
+        name=NAME,
+        title=TITLE,
+        series=series,
+        checks=(ratio_check(series, metric=METRIC, of=OURS, to=BARE, limit=0.70, at_least=True),),
+        notes=(
+            f"{messages:,} persistent messages of {len(BODY)} bytes in each round; the handler does nothing.",
+            "The bare consumer throws the messages away; the server makes events of them, which the function reads.",
+            "AWS runs one batch of a RabbitMQ mapping at a time, and so does the server.",
+        ),
+    )
+
+
+def _filled_queue(url: str, messages: int) -> str:
+    """The name of a queue with as many messages."""
+    import pika  # noqa: PLC0415 - an extra
+
+    queue = f"bench-{uuid.uuid4().hex[:8]}"
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.queue_declare(queue, durable=True)
+    channel.tx_select()
+    for _ in range(messages):
+        channel.basic_publish("", queue, BODY, pika.BasicProperties(delivery_mode=2, content_type="application/json"))
+    channel.tx_commit()
+    connection.close()
+    return queue
+
+
+def _bare(url: str, *, messages: int) -> Metrics:
+    plan = {"url": url, "queue": _filled_queue(url, messages), "messages": messages, "batch": BATCH}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bare_consumer"],
+        input=json.dumps(plan),
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=DRAIN_SECONDS_AT_MOST,
+        check=False,
+    )
+    if done.returncode:
+        raise ContenderFailed(done.stderr)
+    outcome = json.loads(done.stdout)
+    return {
+        (METRIC, "/s"): messages / outcome["wall_seconds"],
+        ("consumer's processor time", "us"): outcome["cpu_seconds"] / messages * 1e6,
+    }
+
+
+def _mapped(server: Server, url: str, *, messages: int) -> Metrics:
+    contender = server.as_contender(FUNCTION)
+    name = _mapping(server, _filled_queue(url, messages))
+    served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
+    begun = time.perf_counter()
+    server.call("PUT", f"{MAPPINGS_PATH}/{name}", {"Enabled": True})
+    _wait(server, name, lambda one: one["counts"]["deleted"] >= messages)
+    seconds = time.perf_counter() - begun
+    served, ran = contender.server_cpu_seconds() - served, contender.runtime_cpu_seconds() - ran
+    _wait(server, name, lambda one: one["state"] == "Enabled")
+    server.call("DELETE", f"{MAPPINGS_PATH}/{name}")
+    return {
+        (METRIC, "/s"): messages / seconds,
+        ("server's processor time", "us"): served / messages * 1e6,
+        ("runtime's processor time", "us"): ran / messages * 1e6,
+    }
+
+
+def _mapping(server: Server, queue: str) -> str:
+    """A mapping that is still disabled."""
+    made = server.call(
+        "POST",
+        MAPPINGS_PATH,
+        {
+            "FunctionName": FUNCTION,
+            "EventSourceArn": ARN,
+            "Queues": [queue],
+            "SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": SECRET}],
+            "BatchSize": BATCH,
+            "Enabled": False,
+        },
+    )
+    name = str(made["UUID"])
+    _wait(server, name, lambda one: one["state"] == "Disabled")
+    return name
+
+
+def _wait(server: Server, name: str, is_so: Any) -> None:
+    deadline = time.perf_counter() + DRAIN_SECONDS_AT_MOST
+    while not any(is_so(one) for one in server.call("GET", "/_rie/mappings")["mappings"] if one["uuid"] == name):
+        if time.perf_counter() > deadline:
+            raise ContenderFailed("the mapping did not get so far in time")
+        time.sleep(0.025)
