@@ -105,7 +105,7 @@ def _mapped(server: Server, url: str, *, messages: int) -> Metrics:
     served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
     begun = time.perf_counter()
     server.call("PUT", f"{MAPPINGS_PATH}/{name}", {"Enabled": True})
-    _wait(server, name, lambda one: one["counts"].get("DeletedEventCount", 0) >= messages)
+    _wait(server, name, lambda one: one["counts"]["deleted"] >= messages)
     seconds = time.perf_counter() - begun
     served, ran = contender.server_cpu_seconds() - served, contender.runtime_cpu_seconds() - ran
     _wait(server, name, lambda one: one["state"] == "Enabled")
