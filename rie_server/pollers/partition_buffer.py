@@ -27,9 +27,13 @@ class PartitionBuffer:
         self._bytes = 0
 
     def add(self, records: Sequence[SourceRecord], *, now: float) -> None:
+        self._offsets.extend([int(record.identifier) for record in records])
+        self._bytes += sum([record.size_bytes for record in records])
+        # One by one only where it matters: this is on the road of every record.
+        if all(record.invalid is None for record in records):
+            self._full += self._joining.add(records, now=now)
+            return
         for record in records:
-            self._offsets.append(int(record.identifier))
-            self._bytes += record.size_bytes
             if record.invalid is None:
                 self._full += self._joining.add((record,), now=now)
                 continue
@@ -41,9 +45,9 @@ class PartitionBuffer:
     def take(self, *, now: float) -> Batch:
         """The next batch that is due; empty if none is."""
         batch = self._full.popleft() if self._full else self._joining.take_due(now=now)
-        for record in batch:
+        for _ in batch:
             self._offsets.popleft()
-            self._bytes -= record.size_bytes
+        self._bytes -= sum([record.size_bytes for record in batch])
         return batch
 
     def is_due(self, *, now: float) -> bool:
