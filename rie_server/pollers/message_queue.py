@@ -185,7 +185,8 @@ class MessageQueuePoller:
             log.debug("The backlog of %s is not known: %s", self._mapping.source_arn, trouble)
 
     def _is_congested(self) -> bool:
-        return self._acknowledger.pending >= UNDELETED_MOST + self._mapping.batch_size
+        is_ready = self._rules.batches_ahead > 0 and self._batches.gathered >= self._mapping.batch_size
+        return is_ready or self._acknowledger.pending >= UNDELETED_MOST + self._mapping.batch_size
 
     def _is_idle(self) -> bool:
         return self._batches.is_empty and not self._acknowledger.pending
