@@ -23,7 +23,7 @@ $(BIN)/python:
 
 # pip runs only when pyproject.toml is newer than the last time it succeeded.
 $(READY): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docker,mq,documentdb]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docker,kafka,mq,documentdb]'
 	@touch $@
 
 $(TEST_READY): pyproject.toml | $(BIN)/python

@@ -92,6 +92,16 @@ def _image_pattern(value: str) -> str:
     return value
 
 
+def _bootstrap_servers(value: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = []
+    for entry in _names(value):
+        arn, _, servers = entry.partition("=")
+        if not re.fullmatch(r"arn:\S+", arn) or not re.fullmatch(r"[^\s:;]+:\d+(;[^\s:;]+:\d+)*", servers):
+            raise ValueError("a list such as CLUSTER_ARN=host:9092;host:9092,CLUSTER_ARN=host:9092")
+        found.append((arn, tuple(servers.split(";"))))
+    return tuple(found)
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
@@ -160,6 +170,11 @@ class Settings:
         (),
         _addresses(r"mongodb(?:\+srv)?", "CLUSTER_ARN=mongodb://host:27017"),
         "Where DocumentDB clusters are, ARN=mongodb://host:port/?options (commas).",
+    )
+    msk_bootstrap_servers: tuple[tuple[str, tuple[str, ...]], ...] = _setting(
+        (),
+        _bootstrap_servers,
+        "Where MSK clusters are, ARN=host:port;host:port (commas); others are asked of AWS (GetBootstrapBrokers).",
     )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 

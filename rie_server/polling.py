@@ -133,6 +133,61 @@ class ChangeStreamSource(EventSource, Protocol):
         """
 
 
+class PartitionWatcher(Protocol):
+    """Told by a ``PartitionSource`` which lanes are this server's, on the thread that reads, while it reads, opens or
+    closes.
+    """
+
+    def assigned(self, lanes: Mapping[str, int]) -> None:
+        """These lanes are read from now on, each from the offset that is given."""
+
+    def revoked(self, lanes: Sequence[str]) -> Mapping[str, int]:
+        """They go to somebody else. Waits, within bounds, for what is in flight; returns for each lane the offset of
+        the first record that is not done. Nothing that ends later counts.
+        """
+
+    def lost(self, lanes: Sequence[str]) -> None:
+        """They are somebody else's already: nothing of them counts any more."""
+
+
+class PartitionSource(EventSource, Protocol):
+    """Kafka: a member of a consumer group, which is given partitions and keeps its offsets in the broker.
+
+    One thread opens, reads, pauses, commits and closes. A closed source may be opened again.
+    """
+
+    def open(self, watcher: PartitionWatcher) -> None:
+        """Joins the group.
+
+        Raises:
+            SourceError: no such topic, wrong password, no broker, ...
+        """
+
+    def read(self, most: int, wait_seconds: float) -> Sequence[SourceRecord]:
+        """Up to ``most`` records of all lanes that are not paused, each lane's in order; waits for the first one.
+
+        Raises:
+            SourceError: close the source, and open it again later. What was read and is not committed comes again.
+        """
+
+    def trouble(self) -> str | None:
+        """What keeps the source from reading, where it tries again by itself."""
+
+    def pause(self, lanes: Sequence[str]) -> None: ...
+
+    def resume(self, lanes: Sequence[str]) -> None: ...
+
+    def commit(self, offsets: Mapping[str, int]) -> None:
+        """The first record of each lane that is not done; returns at once, and is repeated until it succeeds."""
+
+    def deliver(self, topic: str, body: bytes, key: bytes | None) -> None:
+        """Writes one message to another topic of the same cluster; waits for it. May be called from any thread.
+
+        Raises:
+            DeliveryError: the cluster refused it or could not be reached.
+        """
+
+
 class SourceInspector(Protocol):
     """Looks at a source before a mapping to it is created."""
 

@@ -66,7 +66,8 @@ class FunctionCatalog(Protocol):
     """What the engine asks of the control plane."""
 
     def resolve(self, function: FunctionArn) -> FunctionVersion:
-        """The version that ``function`` (with its qualifier, or $LATEST) means now.
+        """The version that ``function`` (with its qualifier, or $LATEST) means now; each call for an alias with weights
+        may mean another one.
 
         Raises:
             ResourceNotFoundException: ``Function not found: ARN``.
@@ -182,7 +183,9 @@ class LogFactory(Protocol):
 
 
 class FunctionStore(Protocol):
-    """Durable control-plane records, one JSON document per key (an unqualified function ARN)."""
+    """Durable control-plane records, one JSON document per key: an unqualified function ARN, or that of a deleted
+    function after a word that tells so.
+    """
 
     def load(self) -> Mapping[str, Mapping[str, Any]]:
         """All documents by key; called once, at start."""
@@ -270,8 +273,8 @@ class EventInvokeConfigs(Protocol):
     """What the control plane says about asynchronous invocation."""
 
     def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
-        """For the qualifier that was invoked; AWS's defaults where nothing was configured. Of a function that was
-        deleted since the server started, what held last: its events go where it said.
+        """For the qualifier that was invoked; AWS's defaults where nothing was configured. Of a function, version or
+        alias that was deleted, what held last: its events go where it said.
         """
 
 

@@ -3,25 +3,64 @@
 A kind that is missing here is refused by nobody and polled by nobody: its mappings say so as their last result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
-from rie_server.model.event_source import SourceKind
+from rie_server.errors import LambdaError, SourceError
+from rie_server.model.event_source import EventSourceMapping, SourceKind
 from rie_server.pollers.broker_pollers import BrokerPollers
 from rie_server.pollers.change_stream_pollers import ChangeStreamPollers
 from rie_server.pollers.mappings import EventSourceMappings, FunctionExists
-from rie_server.polling import CheckpointStore, MakePoller, PollObserver, SourceInspector
+from rie_server.pollers.partition_pollers import PartitionPollers
+from rie_server.pollers.queue_pollers import SqsPollers
+from rie_server.pollers.stream import StreamPollers
+from rie_server.polling import (
+    CheckpointStore,
+    MakePoller,
+    PartitionSource,
+    PollObserver,
+    SourceInspector,
+    StreamSource,
+)
 from rie_server.ports import Clock, Destinations, FunctionCatalog, Invoker
 from rie_server.sources.access import BrokerAccess
 from rie_server.sources.broker_sources import BrokerSources, ClusterSources
 from rie_server.sources.cluster_access import ClusterAccess
+from rie_server.sources.dynamodb_streams import DynamoDbStreamSource
+from rie_server.sources.kafka_access import KafkaAccess
+from rie_server.sources.kinesis import KinesisSource
+from rie_server.sources.sqs import SqsSource
+from rie_server.sources.sqs_inspector import SqsInspector
+from rie_server.sources.stream_inspector import StreamInspector
 from rie_server.stores.checkpoints import DatabaseCheckpointStore
 from rie_server.stores.database import Database
 from rie_server.stores.mappings import DatabaseMappingStore
 from rie_server.telemetry.poll_metrics import PollMetrics
+
+# The longest that SQS lets a call wait, and connections: each poller that waits for messages holds one.
+LONG_POLL_SECONDS = 20.0
+QUEUE_CONNECTIONS = 1000
+STREAM_CONNECTIONS = 200
+
+
+class SourceClients:
+    """Clients of AWS's services for everything that sources ask; ``polls`` is for calls that wait for messages,
+    ``streams`` for those that read shards.
+    """
+
+    def __init__(self) -> None:
+        self.calls = ServiceClients()
+        self.streams = ServiceClients(connections=STREAM_CONNECTIONS, plain_timestamps=True)
+        self.polls = ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
+
+    def close(self) -> None:
+        self.calls.close()
+        self.streams.close()
+        self.polls.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +70,11 @@ class PollerTools:
     Attributes:
         clock: the server's time, for what AWS calls a window, an age or a backoff.
         real: for deadlines, long polls and drains.
-        brokers: Amazon MQ.
-        clusters: DocumentDB.
+        clients: whoever made them closes them.
+        invocations_most: that this server can run at a time.
     """
 
+    settings: Settings
     invoker: Invoker
     catalog: FunctionCatalog
     observer: PollObserver
@@ -42,34 +82,126 @@ class PollerTools:
     destinations: Destinations
     clock: Clock
     real: Clock
-    brokers: BrokerSources
-    clusters: ClusterSources
+    clients: SourceClients
+    invocations_most: int
 
 
-def poller_makers(tools: PollerTools) -> Mapping[SourceKind, MakePoller]:
-    """What makes the poller of a mapping, by the kind of its source."""
-    return {
-        SourceKind.MQ: BrokerPollers(
-            make_source=tools.brokers,
+class SourceWiring:
+    """The pollers and inspectors of every kind, by the kind."""
+
+    def __init__(self, tools: PollerTools) -> None:
+        self._tools = tools
+        settings, clients = tools.settings, tools.clients.calls
+        self._brokers = BrokerSources(
+            BrokerAccess(clients, dict(settings.mq_endpoints)), clock=tools.real, server_time=tools.clock
+        )
+        self._clusters = ClusterSources(ClusterAccess(clients, dict(settings.documentdb_endpoints)), clock=tools.real)
+        self._kafka_access = KafkaAccess(clients, dict(settings.msk_bootstrap_servers))
+
+    def makers(self) -> Mapping[SourceKind, MakePoller]:
+        kafka = self._kafka()
+        return {
+            SourceKind.SQS: self._sqs(),
+            SourceKind.KINESIS: self._streams(self._kinesis_source),
+            SourceKind.DYNAMODB: self._streams(self._dynamodb_source),
+            SourceKind.MSK: kafka,
+            SourceKind.SELF_MANAGED_KAFKA: kafka,
+            SourceKind.MQ: self._mq(),
+            SourceKind.DOCUMENTDB: self._documentdb(),
+        }
+
+    def inspectors(self) -> Mapping[SourceKind, SourceInspector]:
+        tools = self._tools
+        return {
+            SourceKind.SQS: SqsInspector(clients=tools.clients.polls, catalog=tools.catalog, real=tools.real),
+            SourceKind.KINESIS: StreamInspector(self._kinesis_source),
+            SourceKind.DYNAMODB: StreamInspector(self._dynamodb_source),
+            SourceKind.MQ: self._brokers,
+            SourceKind.DOCUMENTDB: self._clusters,
+        }
+
+    def _sqs(self) -> MakePoller:
+        tools = self._tools
+
+        def make_source(mapping: EventSourceMapping) -> SqsSource:
+            return SqsSource(mapping.source_arn or "", clients=tools.clients.polls, real=tools.real)
+
+        return SqsPollers(
+            make_source=make_source,
             invoker=tools.invoker,
             observer=tools.observer,
             clock=tools.clock,
             real=tools.real,
-        ),
-        SourceKind.DOCUMENTDB: ChangeStreamPollers(
-            make_source=tools.clusters,
+            batches_most=tools.invocations_most,
+        )
+
+    def _streams(self, source_of: Callable[[EventSourceMapping], StreamSource]) -> MakePoller:
+        tools = self._tools
+        return StreamPollers(
+            source_of=source_of,
+            invoker=tools.invoker,
+            checkpoints=tools.checkpoints,
+            destinations=tools.destinations,
+            observer=tools.observer,
+            clock=tools.clock,
+            real=tools.real,
+        )
+
+    def _kinesis_source(self, mapping: EventSourceMapping) -> KinesisSource:
+        def role() -> str:
+            """Of the function, if there is one now: without it no event is sent anyway."""
+            with suppress(LambdaError):
+                return self._tools.catalog.resolve(mapping.function).role
+            return ""
+
+        return KinesisSource(mapping.source_arn or "", role=role, clients=self._tools.clients.streams)
+
+    def _dynamodb_source(self, mapping: EventSourceMapping) -> DynamoDbStreamSource:
+        return DynamoDbStreamSource(mapping.source_arn or "", clients=self._tools.clients.streams)
+
+    def _kafka(self) -> MakePoller:
+        tools, access = self._tools, self._kafka_access
+
+        def make_source(mapping: EventSourceMapping) -> PartitionSource:
+            try:
+                from rie_server.sources.kafka import KafkaSource  # noqa: PLC0415 - an extra
+                from rie_server.sources.kafka_schemas import schema_decoding  # noqa: PLC0415
+            except ImportError:
+                raise SourceError(
+                    "Kafka needs confluent-kafka: pip install 'rie-server[kafka]'", passes=False
+                ) from None
+            decode = schema_decoding(mapping, tools.clients.calls)
+            return KafkaSource(mapping, lambda: access.enter(mapping), decode=decode)
+
+        return PartitionPollers(
+            make_source=make_source,
+            invoker=tools.invoker,
+            destinations=tools.destinations,
+            observer=tools.observer,
+            clock=tools.clock,
+            real=tools.real,
+        )
+
+    def _mq(self) -> MakePoller:
+        tools = self._tools
+        return BrokerPollers(
+            make_source=self._brokers,
+            invoker=tools.invoker,
+            observer=tools.observer,
+            clock=tools.clock,
+            real=tools.real,
+        )
+
+    def _documentdb(self) -> MakePoller:
+        tools = self._tools
+        return ChangeStreamPollers(
+            make_source=self._clusters,
             invoker=tools.invoker,
             checkpoints=tools.checkpoints,
             observer=tools.observer,
             clock=tools.clock,
             real=tools.real,
-        ),
-    }
-
-
-def source_inspectors(tools: PollerTools) -> Mapping[SourceKind, SourceInspector]:
-    """Who looks at a source before a mapping to it is created; a kind that is missing is taken at its word."""
-    return {SourceKind.MQ: tools.brokers, SourceKind.DOCUMENTDB: tools.clusters}
+        )
 
 
 def make_mappings(
@@ -81,25 +213,29 @@ def make_mappings(
     function_exists: FunctionExists,
     destinations: Destinations,
     metrics: PollMetrics,
+    clients: SourceClients,
     clock: Clock,
     real: Clock,
+    invocations_most: int,
 ) -> EventSourceMappings:
-    clients = ServiceClients()
-    tools = PollerTools(
-        invoker=invoker,
-        catalog=catalog,
-        observer=metrics,
-        checkpoints=DatabaseCheckpointStore(database),
-        destinations=destinations,
-        clock=clock,
-        real=real,
-        brokers=BrokerSources(BrokerAccess(clients, dict(settings.mq_endpoints)), clock=real, server_time=clock),
-        clusters=ClusterSources(ClusterAccess(clients, dict(settings.documentdb_endpoints)), clock=real),
+    wiring = SourceWiring(
+        PollerTools(
+            settings=settings,
+            invoker=invoker,
+            catalog=catalog,
+            observer=metrics,
+            checkpoints=DatabaseCheckpointStore(database),
+            destinations=destinations,
+            clock=clock,
+            real=real,
+            clients=clients,
+            invocations_most=invocations_most,
+        )
     )
     return EventSourceMappings(
         store=DatabaseMappingStore(database),
-        makers=poller_makers(tools),
-        inspectors=source_inspectors(tools),
+        makers=wiring.makers(),
+        inspectors=wiring.inspectors(),
         function_exists=function_exists,
         on_gone=metrics.forget,
         real=real,

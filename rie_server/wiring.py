@@ -7,7 +7,6 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
@@ -24,7 +23,6 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.errors import ResourceNotFoundException
 from rie_server.events.attempts import Attempts
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.events.courier import Courier
@@ -39,9 +37,9 @@ from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_record import deliveries
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
-from rie_server.registry.deployment import DeployedFunction, deploy_template
 from rie_server.registry.functions import FunctionRegistry
-from rie_server.source_wiring import make_mappings, mapping_operations
+from rie_server.registry.template_deployment import TemplateDeployment
+from rie_server.source_wiring import SourceClients, make_mappings, mapping_operations
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -53,7 +51,6 @@ from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.journals import EventJournals
 from rie_server.telemetry.logs import LogWriter
 from rie_server.telemetry.metrics import Metrics
-from rie_server.telemetry.poll_metrics import PollMetrics
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
@@ -71,13 +68,23 @@ class RieServer:
 
     def __init__(self, settings: Settings, listen: Listen) -> None:
         self.settings = settings
-        self._deployed: Sequence[DeployedFunction] = ()
         self._clock = SystemClock()
         self._time = ServerTime(settings, self._clock)
         self._make_adapters(listen)
         capacity = host_capacity()
         self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
+        self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
         self._make_doors()
+        self._template = TemplateDeployment(
+            settings.template,
+            registry=self._registry,
+            mappings=self._mappings,
+            supports=self._executor.supports,
+            checked=partial(self.lambda_api.checked_members, "CreateEventSourceMapping"),
+            clock=self._clock,
+            region=settings.region,
+            account_id=settings.account_id,
+        )
 
     def _make_adapters(self, listen: Listen) -> None:
         settings, clock = self.settings, self._clock
@@ -135,20 +142,8 @@ class RieServer:
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
         self._events = self._make_event_worker()
-        self._poll_metrics = PollMetrics()
-        self._mappings = make_mappings(
-            self._database,
-            settings=settings,
-            invoker=self._front_controller,
-            catalog=self._registry,
-            function_exists=self._has_function,
-            destinations=self._destinations,
-            metrics=self._poll_metrics,
-            clock=self._time.clock,
-            real=clock,
-        )
-        for busy in (self._mappings.manager, self._events, self._fleet):
-            self._time.wait_for(busy)
+        self._time.wait_for(self._events)
+        self._time.wait_for(self._fleet)
 
     def _make_event_worker(self) -> EventWorker:
         store, journal, owner = (
@@ -183,16 +178,27 @@ class RieServer:
             house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
         )
 
-    def _has_function(self, function: FunctionArn) -> bool:
-        with suppress(ResourceNotFoundException):
-            self._registry.get(function)
-            return True
-        return False
+    def _make_pollers(self, *, invocations_most: int) -> None:
+        self._source_clients = SourceClients()
+        self._mappings = make_mappings(
+            self._database,
+            settings=self.settings,
+            invoker=self._front_controller,
+            catalog=self._registry,
+            function_exists=self._registry.has,
+            destinations=self._destinations,
+            metrics=self._metrics.polls,
+            clients=self._source_clients,
+            clock=self._time.clock,
+            real=self._clock,
+            invocations_most=invocations_most,
+        )
+        self._time.wait_for(self._mappings.manager)
 
     def _is_elsewhere(self, function: str) -> bool:
         """Whether another server that shares the database has made a function since this one was started."""
         region, account, _, name = function.split(":")[3:]
-        if self._has_function(FunctionArn(region=region, account=account, name=name)):
+        if self._registry.has(FunctionArn(region=region, account=account, name=name)):
             return False
         return self._functions.has(function)
 
@@ -206,8 +212,8 @@ class RieServer:
         own_paths = RieApi(
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),
-            mappings=mapping_operations(self._mappings, self._poll_metrics),
-            metrics=self._expose,
+            mappings=mapping_operations(self._mappings, self._metrics.polls),
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
         )
         self.lambda_api = LambdaApi(
             registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
@@ -231,9 +237,6 @@ class RieServer:
         self.lambda_api.mount_hot(invoke_async.route)
         self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
 
-    def _expose(self, accept: str) -> tuple[str, bytes]:
-        return self._metrics.expose(self._front_controller.concurrency, accept, self._poll_metrics.snapshot())
-
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
         """Where containers reach the Runtime API, unless the user has said where."""
@@ -249,17 +252,10 @@ class RieServer:
         self._registry.start()
         self._fleet.begin_sweeping()
         self._events.start()
-        if self.settings.template is not None:
-            self._deployed = deploy_template(
-                self.settings.template,
-                registry=self._registry,
-                supports=self._executor.supports,
-                clock=self._clock,
-                region=self.settings.region,
-                account_id=self.settings.account_id,
-            )
+        self._template.deploy_functions()
         # What polls begins when the functions are there.
         self._mappings.start()
+        self._template.deploy_mappings()
 
     def drain(self, seconds: float) -> None:
         give_up_at = self._clock.monotonic() + seconds
@@ -272,6 +268,7 @@ class RieServer:
     def stop(self) -> None:
         """Who takes work stops first, then who does it, then what they stand on."""
         self._mappings.close()
+        self._source_clients.close()
         self._events.close()
         self._destinations.close()
         self._fleet.close()
@@ -285,12 +282,10 @@ class RieServer:
 
     def ready_line(self) -> str:
         base = f"http://{self.settings.host}:{self.settings.port}"
-        lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *map(str, self._deployed)]
-        name = next((one.name for one in self._deployed if one.is_ready), "NAME")
-        lines.append(
-            f"RIE Server is ready at {base} - try: curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
-        )
-        return "\n".join(lines)
+        lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *self._template.lines()]
+        name = self._template.ready_function() or "NAME"
+        tried = f"curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
+        return "\n".join((*lines, f"RIE Server is ready at {base} - try: {tried}"))
 
 
 build: Callable[[Settings, Listen], RieServer] = RieServer

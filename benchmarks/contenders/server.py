@@ -99,7 +99,14 @@ def zipped_handlers() -> str:
     return base64.b64encode(packed.getvalue()).decode()
 
 
-def start(folder: Path, *, executor: str, max_environments: int, flags: Sequence[str] = ()) -> Server:
+def start(
+    folder: Path,
+    *,
+    executor: str,
+    max_environments: int,
+    flags: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Server:
     """Starts ``rie serve`` on free ports with its data in ``folder``; does not wait for it."""
     port = free_port()
     settings = {
@@ -108,6 +115,7 @@ def start(folder: Path, *, executor: str, max_environments: int, flags: Sequence
         "RIE_DATA_DIR": str(folder / "data"),
         "RIE_EXECUTOR": executor,
         "RIE_MAX_ENVIRONMENTS": str(max_environments),
+        **(environment or {}),
     }
     command = [sys.executable, "-m", "rie_server", "serve", *flags]
     return Server(
@@ -118,15 +126,24 @@ def start(folder: Path, *, executor: str, max_environments: int, flags: Sequence
 
 @contextmanager
 def running_server(
-    *, executor: str = "process", max_environments: int = 8, flags: Sequence[str] = ()
+    *,
+    executor: str = "process",
+    max_environments: int = 8,
+    flags: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """A server that answers.
+
+    Args:
+        environment: further variables of its process.
 
     Raises:
         LeftBehind: at the end, when it has left processes of its own.
     """
     with private_folder() as folder, ended_at_last() as processes:
-        running = start(folder, executor=executor, max_environments=max_environments, flags=flags)
+        running = start(
+            folder, executor=executor, max_environments=max_environments, flags=flags, environment=environment
+        )
         processes.append(running.process)
         running.process.wait_until(running.is_ready)
         yield running

@@ -11,10 +11,13 @@ from benchmarks.scenarios import (
     cold_start_docker,
     cold_start_process,
     idle_environments,
+    idle_mappings,
     idle_memory,
+    kinesis,
     payload,
     rabbitmq,
     server_start,
+    sqs,
     throughput,
     warm_invoke,
 )
@@ -31,4 +34,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     payload,
     rabbitmq,
     idle_environments,
+    sqs,
+    idle_mappings,
+    kinesis,
 )

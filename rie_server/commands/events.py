@@ -25,7 +25,7 @@ _STYLES = {
 
 @click.command("events")
 @click.option("--follow", "-f", "following", is_flag=True, help="Go on as events change, until Ctrl-C.")
-@click.option("--function", help="Only events of this function, by its name.")
+@click.option("--function", help="Only events of this function: NAME, NAME:QUALIFIER or an ARN.")
 @click.option("--request-id", help="Only this event.")
 @click.option("--state", type=click.Choice([str(state) for state in EventState]), help="Only events in this state.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many, at most.")

@@ -26,7 +26,9 @@ class S3Destination:
 
 
 def object_key(delivery: Delivery) -> str:
-    """``aws/lambda/async/orders/2026/01/01/2026-01-01T00.00.00-UUID``."""
+    """``aws/lambda/async/orders/2026/01/01/2026-01-01T00.00.00-UUID``, or what the delivery says."""
+    if delivery.object_key is not None:
+        return delivery.object_key
     moment = datetime.fromtimestamp(delivery.at, UTC)
     name = uuid.uuid5(uuid.NAMESPACE_OID, f"{delivery.request_id} {delivery.kind} {delivery.at}")
     return f"aws/lambda/async/{delivery.function.name}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{name}"

@@ -18,6 +18,7 @@ from gunicorn.glogging import Logger
 from rie_server.clock import SystemClock
 from rie_server.config import Settings
 from rie_server.http.binding import bind
+from rie_server.http.folder_lock import lock_folder
 
 # How long the worker may take, after the drain, to end its environments.
 _STOP_SECONDS = 15.0
@@ -53,6 +54,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         runtime_host = settings.runtime_host or "127.0.0.1"
         runtime_socket = bind(runtime_host, settings.runtime_port, "RIE_RUNTIME_HOST and RIE_RUNTIME_PORT")
         self._binds = [f"fd://{taken.detach()}" for taken in (lambda_socket, runtime_socket)]
+        self._folder_lock = lock_folder(settings.data_dir)
         super().__init__()
 
     def load_config(self) -> None:
@@ -89,6 +91,7 @@ def serve(
 
     Raises:
         ListenError: a port is taken, or an address is not this machine's.
+        FolderInUseError: another server has the data folder.
     """
     _raise_file_limit()
     application = Application(settings, build_path=build_path, app_path=app_path, log_level=log_level)

@@ -154,15 +154,14 @@ class Fleet:
         environment.timer = self._clock.call_later(seconds, partial(self.on_deadline, environment))
 
     def retire(self, function: FunctionArn, current_deployment_id: str | None) -> None:
-        """Lets every environment of ``function``, or of the version that it names, go that was started for another
+        """Lets every environment of a version of ``function`` (none: ``$LATEST``) go that was started for another
         deployment than the current one.
         """
-        arn, version = function.unqualified, function.qualifier or LATEST
+        key = str(function.unqualified), function.qualifier or LATEST
         stops: list[Environment] = []
         with self.lock:
             for deployment_id, pool in list(self.roster.pools.items()):
-                is_meant = pool.function.arn == arn and pool.function.version == version
-                if is_meant and deployment_id != current_deployment_id:
+                if pool.function.key == key and deployment_id != current_deployment_id:
                     pool.retired = True
                     stops += pool.idle
             for environment in stops:

@@ -25,6 +25,7 @@ class Delivery:
         attributes: message attributes of a dead letter (name -> (type, value)); empty for destinations.
         trace_header: goes along as AWSTraceHeader where the target can carry it.
         at: when the event ended, seconds since the epoch; S3 keys are made from it.
+        object_key: the S3 object's key where it is another than an asynchronous event's.
     """
 
     kind: DeliveryKind
@@ -35,3 +36,4 @@ class Delivery:
     trace_header: str
     at: float
     attributes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    object_key: str | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from rie_server.model.arn import LATEST
 from rie_server.model.event_invoke_rules import changed_settings
 from rie_server.model.function_record import CodeReference, FunctionRecord
+from rie_server.model.template_invoke import TemplateInvocation
 
 _CLEARED: Mapping[str, Any] = {
     "DeadLetterConfig": {"TargetArn": ""},
@@ -56,10 +57,16 @@ class SettingsUpdate:
     Attributes:
         concurrency: its reservation.
         event_invoke: retries, age and destinations of its events.
+        qualified: of which versions and aliases that differs, too.
     """
 
     concurrency: bool
     event_invoke: bool
+    qualified: tuple[str, ...]
+
+    @property
+    def is_any(self) -> bool:
+        return self.concurrency or self.event_invoke or bool(self.qualified)
 
 
 def plan(
@@ -78,17 +85,22 @@ def plan(
     )
 
 
-def plan_settings(
-    existing: FunctionRecord, *, reserved_concurrency: int | None, event_invoke: Mapping[str, Any]
-) -> SettingsUpdate:
-    """What turns the settings of ``existing`` into these; those of versions and aliases are none of a template's."""
-    present = existing.event_invoke_settings.get(LATEST)
+def plan_settings(existing: FunctionRecord, wanted: TemplateInvocation) -> SettingsUpdate:
+    """What turns the settings of ``existing`` into these; those of versions and aliases that the template does not name
+    are none of its own.
+    """
+    return SettingsUpdate(
+        concurrency=existing.reserved_concurrency != wanted.reserved_concurrency,
+        event_invoke=_differs(existing, LATEST, wanted.event_invoke),
+        qualified=tuple(name for name, members in wanted.qualified.items() if _differs(existing, name, members)),
+    )
+
+
+def _differs(existing: FunctionRecord, qualifier: str, wanted: Mapping[str, Any]) -> bool:
+    present = existing.event_invoke_settings.get(qualifier)
     # When something was set does not matter here.
     at = 0.0 if present is None else present.last_modified
-    wanted = changed_settings(None, event_invoke, at=at) if event_invoke else None
-    return SettingsUpdate(
-        concurrency=existing.reserved_concurrency != reserved_concurrency, event_invoke=present != wanted
-    )
+    return present != (changed_settings(None, wanted, at=at) if wanted else None)
 
 
 def code_sha256(zip_bytes: bytes) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rie_server.model.arn import FunctionArn
+from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.delivery import DeliveryKind
 from rie_server.model.event_invoke import EndingCondition, EventEnding
 
@@ -77,16 +77,19 @@ class EventFilter:
     """Which events somebody wants to see; what is None does not matter.
 
     Attributes:
-        function: a function's name, in whatever region and with whatever qualifier.
+        function: a function's name, in whatever region.
+        qualifier: what was invoked of it; ``$LATEST`` also where nothing was said.
     """
 
     function: str | None = None
+    qualifier: str | None = None
     request_id: str | None = None
     state: EventState | None = None
 
     def takes(self, event: EventProgress) -> bool:
         return (
             self.function in (None, event.function.name)
+            and self.qualifier in (None, event.function.qualifier or LATEST)
             and self.request_id in (None, event.request_id)
             and self.state in (None, event.state)
         )

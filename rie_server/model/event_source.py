@@ -115,6 +115,7 @@ class SourceRecord:
         size_bytes: of ``document`` as JSON in the event; an upper estimate will do.
         document: the record as the handler sees it.
         payload: what filters look into where ``document`` holds it encoded (base64); None where it is plain there.
+        invalid: why the function may not see it (its schema does not fit); it is given up without an invocation.
         handle: the adapter's own (receipt handle, delivery tag, resume token); nobody else looks at it.
     """
 
@@ -124,6 +125,7 @@ class SourceRecord:
     size_bytes: int
     document: Mapping[str, Any]
     payload: bytes | None = None
+    invalid: str | None = None
     handle: Any = None
 
 
@@ -132,10 +134,13 @@ class Shard:
     """
     Attributes:
         parents: shards whose records come before this one's; parents that no longer exist may be among them.
+        began_at: the sequence number with which it began. A stream that is deleted and made anew has shards of the same
+            names that began elsewhere. None if that is not known.
     """
 
     shard_id: str
     parents: tuple[str, ...] = ()
+    began_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def settings_of(kind: SourceKind, members: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidParameterValueException: one that this kind of source does not have.
     """
-    settings = {name: _kept(name, value) for name, value in members.items() if name not in _APART}
+    settings = {name: _kept(kind, name, value) for name, value in members.items() if name not in _APART}
     for name, value in settings.items():
         is_said = value is not None and value != {"OnFailure": {}}
         if name not in ALLOWED[kind] and is_said:
@@ -155,7 +155,7 @@ def is_share_group(kind: SourceKind, settings: Mapping[str, Any]) -> bool:
     return kind.is_kafka and settings.get(KAFKA_CONFIG[kind], {}).get("ConsumptionMode") == "Queue"
 
 
-def _kept(name: str, value: Any) -> Any:
+def _kept(kind: SourceKind, name: str, value: Any) -> Any:
     if name == "DestinationConfig" and value is not None:
         destination = (value.get("OnFailure") or {}).get("Destination")
         return {"OnFailure": {"Destination": destination} if destination else {}}
@@ -163,7 +163,6 @@ def _kept(name: str, value: Any) -> Any:
         return value if value.get("Filters") else None
     if name == "MetricsConfig" and value is not None:
         return value if value.get("Metrics") else None
-    # An empty list of access configurations is one: a broker that asks for nothing has it.
-    if name == "SourceAccessConfigurations":
-        return value
+    if name == "SourceAccessConfigurations" and kind is SourceKind.SELF_MANAGED_KAFKA:
+        return value  # brokers that ask for nothing are reached with an empty list, and there must be one
     return None if value in ({}, [], "") else value

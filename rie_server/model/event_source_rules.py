@@ -99,12 +99,19 @@ def refuse_duplicate(wanted: EventSourceMapping, others: Iterable[EventSourceMap
     Raises:
         ResourceConflictException: one of ``others`` has the same function poll the same source.
     """
+    other = duplicate_of(wanted, others)
+    if other is not None:
+        raise ResourceConflictException(
+            f"{_duplicate(wanted)} already exists. Please update or delete the existing mapping with UUID {other.uuid}"
+        )
+
+
+def duplicate_of(wanted: EventSourceMapping, others: Iterable[EventSourceMapping]) -> EventSourceMapping | None:
+    """Whichever of ``others`` has the same function poll the same source."""
     for other in others:
         if other.uuid != wanted.uuid and other.function == wanted.function and _polls_the_same(wanted, other):
-            raise ResourceConflictException(
-                f"{_duplicate(wanted)} already exists. Please update or delete the existing mapping with UUID "
-                f"{other.uuid}"
-            )
+            return other
+    return None
 
 
 def bootstrap_servers(members: Mapping[str, Any]) -> list[str]:

@@ -69,12 +69,9 @@ def code_source(package_type: str, members: Mapping[str, Any], *, creating: bool
 
 
 def refuse_publish_to(members: Mapping[str, Any]) -> None:
-    """
-    Raises:
-        InvalidParameterValueException: ``PublishTo`` asks for what only functions with a capacity provider have.
-    """
-    if members.get("PublishTo") is not None:
-        raise InvalidParameterValueException("PublishTo is only supported for functions with a capacity provider.")
+    """Refuses to publish for a capacity provider, which is all that ``PublishTo`` is for."""
+    if members.get("PublishTo"):
+        raise NotImplementedException("PublishTo is not implemented by this server: there are no capacity providers.")
 
 
 def _zip_source(members: Mapping[str, Any]) -> CodeSource:

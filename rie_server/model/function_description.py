@@ -38,11 +38,8 @@ _ECHOED: Final = (
 
 
 def describe(record: FunctionRecord, *, qualifier: str | None = None) -> dict[str, Any]:
-    """``FunctionConfiguration``.
-
-    Args:
-        record: as the version that is shown; see ``FunctionRecord.at``.
-        qualifier: the version or alias that the caller asked for by name; it is part of the ARN then.
+    """``FunctionConfiguration`` of the version that ``record`` is about; ``qualifier`` is what the caller asked for: a
+    version or an alias, which the ARN then ends in.
     """
     configuration, code, life = record.current.configuration, record.current.code, record.life
     shown: dict[str, Any] = {
@@ -69,9 +66,9 @@ def describe(record: FunctionRecord, *, qualifier: str | None = None) -> dict[st
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def describe_in_list(record: FunctionRecord, *, qualifier: str | None = None) -> dict[str, Any]:
-    """The shorter form of ListFunctions."""
-    shown = describe(record, qualifier=qualifier)
+def describe_in_list(record: FunctionRecord, *, qualified: bool) -> dict[str, Any]:
+    """The shorter form of ListFunctions and ListVersionsByFunction."""
+    shown = describe(record, qualifier=record.version if qualified else None)
     return {name: value for name, value in shown.items() if name not in _NOT_LISTED}
 
 

@@ -1,7 +1,7 @@
 """The resource policy of a function, a version or an alias: who else may use it.
 
-Pure: from a policy and the members of AddPermission or RemovePermission to the next policy. Policies are kept, shown
-in AWS's form and order of members, and nothing is refused to anybody because of them.
+Pure: from a policy and the members of AddPermission or RemovePermission to the next policy. Policies are kept and
+shown, in AWS's form and order of members; nothing is refused to anybody because of them.
 """
 
 import json

@@ -28,6 +28,8 @@ class DiscardCondition(StrEnum):
 
     RETRY_ATTEMPTS_EXHAUSTED = "RetryAttemptsExhausted"
     RECORD_AGE_EXCEEDED = "RecordAgeExceeded"
+    # Of a record that does not follow its schema; AWS's own word for it is not documented.
+    SCHEMA_VALIDATION_FAILED = "SchemaValidationFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """SAM and CloudFormation templates: which functions they describe, as inputs of the Lambda API and where the code lies.
 
-Pure: takes the template's text, looks at no file. Everything but functions is left alone. What a template asks for and
+Pure: takes the template's text, looks at no file. Event source mappings are ``template_mappings``'; everything else is
+left alone. What a template asks for and
 this server does not carry out yet is named in ``TemplateFunction.ignored``, so that nobody waits for it.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from rie_server.errors import ConfigurationError
 from rie_server.model.cloudformation import NO_VALUE, Document, Resolver, TemplateValueError, read_document
 from rie_server.model.template_code import PropertyError, RemoteCode, TemplateCode, lambda_code, serverless_code
 from rie_server.model.template_invoke import TemplateInvocation, dead_letter_target, template_invocation
+from rie_server.model.template_mappings import other_events
+from rie_server.model.template_versions import QualifierResources, TemplateVersions, on_alias, serverless_versions
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 LAMBDA_FUNCTION = "AWS::Lambda::Function"
@@ -36,9 +39,7 @@ _SAME_NAME = (
 """Properties that both resource types and CreateFunction call alike."""
 
 _NOT_CARRIED_OUT = (
-    "AutoPublishAlias",
     "DeploymentPreference",
-    "Events",
     "FunctionUrlConfig",
     "ProvisionedConcurrencyConfig",
 )
@@ -61,6 +62,7 @@ class TemplateFunction:
         logical_id: its name within the template.
         members: inputs of CreateFunction without ``Code``.
         invocation: what is set on the function apart from these.
+        versions: what is published of it, and its aliases.
         ignored: properties that have an effect in AWS and none here.
     """
 
@@ -68,6 +70,7 @@ class TemplateFunction:
     members: Mapping[str, Any]
     code: TemplateCode
     invocation: TemplateInvocation
+    versions: TemplateVersions
     ignored: tuple[str, ...]
 
     @property
@@ -89,9 +92,12 @@ def template_functions(text: str, *, path: Path, region: str, account_id: str) -
     if not resources:
         raise ConfigurationError(f"{path}: it has no Resources.")
     functions: dict[str, TemplateFunction] = {}
+    about_qualifiers = QualifierResources(resolver)
     for logical_id, resource in resources.items():
         try:
             function = _function(logical_id, resource, resolver, path.parent)
+            if isinstance(resource, dict):
+                about_qualifiers.read(resource)
         except PropertyError as wrong:
             raise ConfigurationError(f"{path}: {logical_id}.{wrong.property_name}: {wrong}.") from None
         except TemplateValueError as wrong:
@@ -102,7 +108,14 @@ def template_functions(text: str, *, path: Path, region: str, account_id: str) -
             other = functions[function.name].logical_id
             raise ConfigurationError(f"{path}: {logical_id}.FunctionName: {other} is named {function.name}, too.")
         functions[function.name] = function
-    return tuple(functions.values())
+    return tuple(_completed(function, about_qualifiers) for function in functions.values())
+
+
+def _completed(function: TemplateFunction, about_qualifiers: QualifierResources) -> TemplateFunction:
+    """``function`` with what other resources say about its versions and aliases."""
+    versions = about_qualifiers.versions_of(function.name, function.versions)
+    invocation = about_qualifiers.invocation_of(function.name, function.invocation, versions.aliases)
+    return replace(function, versions=versions, invocation=invocation)
 
 
 def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) -> TemplateFunction | None:
@@ -128,12 +141,18 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
     members["PackageType"] = "Image" if is_image else "Zip"
     _check_runtime(properties, is_image=is_image)
     invocation = template_invocation(properties)
+    versions = serverless_versions(properties) if kind == SERVERLESS_FUNCTION else TemplateVersions()
     return TemplateFunction(
         logical_id=logical_id,
         members=members,
         code=code,
-        invocation=invocation,
-        ignored=(*(key for key in _NOT_CARRIED_OUT if key in properties), *invocation.ignored),
+        invocation=on_alias(invocation, versions),
+        versions=versions,
+        ignored=(
+            *(key for key in _NOT_CARRIED_OUT if key in properties),
+            *other_events(raw.get("Events")),
+            *invocation.ignored,
+        ),
     )
 
 
@@ -161,7 +180,7 @@ def _merged(shared: Any, own: Any) -> Any:
 def _resolved(properties: Document, resolver: Resolver) -> Iterator[tuple[str, Any]]:
     """The properties that are read here, resolved; those that are ignored may hold what nobody here can know."""
     for name, value in properties.items():
-        if name in _NOT_CARRIED_OUT or name in ("Policies", "AssumeRolePolicyDocument"):
+        if name in _NOT_CARRIED_OUT or name in ("Events", "Policies", "AssumeRolePolicyDocument"):
             yield name, None
             continue
         try:

@@ -4,7 +4,7 @@ Pure: properties are resolved already, and what comes out has the API's names an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rie_server.model.cloudformation import Document
@@ -21,12 +21,14 @@ class TemplateInvocation:
 
     Attributes:
         reserved_concurrency: None where nothing is reserved.
-        event_invoke: inputs of PutFunctionEventInvokeConfig; empty where AWS's defaults hold.
+        event_invoke: inputs of PutFunctionEventInvokeConfig for the function itself; empty where AWS's defaults hold.
+        qualified: likewise for versions and aliases.
         ignored: destinations without an ARN: SAM would make queues and topics for them, this server does not.
     """
 
     reserved_concurrency: int | None = None
     event_invoke: Mapping[str, Any]
+    qualified: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
 
@@ -36,17 +38,29 @@ def template_invocation(properties: Document) -> TemplateInvocation:
         PropertyError: a value that AWS would refuse.
     """
     config = _mapping(properties, "EventInvokeConfig")
-    members: dict[str, Any] = {name: config[name] for name in _NUMBERS if name in config}
-    for name, value in members.items():
-        least, most = _NUMBERS[name]
-        if not least <= value <= most:
-            raise PropertyError(f"EventInvokeConfig.{name}", f"{value} is not from {least} to {most}")
+    members = _numbers(config, "EventInvokeConfig.")
     destinations, ignored = _destinations(_mapping(config, "DestinationConfig", "EventInvokeConfig."))
     if destinations:
         members["DestinationConfig"] = destinations
     return TemplateInvocation(
         reserved_concurrency=properties.get("ReservedConcurrentExecutions"), event_invoke=members, ignored=ignored
     )
+
+
+def event_invoke_members(properties: Document) -> dict[str, Any]:
+    """Inputs of PutFunctionEventInvokeConfig that an ``AWS::Lambda::EventInvokeConfig`` makes.
+
+    Raises:
+        PropertyError: a value that AWS would refuse.
+    """
+    members = _numbers(properties)
+    found: dict[str, Any] = {}
+    config = _mapping(properties, "DestinationConfig")
+    for name in ("OnSuccess", "OnFailure"):
+        destination = _mapping(config, name, "DestinationConfig.").get("Destination")
+        if destination:
+            found[name] = {"Destination": str(destination)}
+    return {**members, "DestinationConfig": found} if found else members
 
 
 def dead_letter_target(properties: Document) -> Any:
@@ -64,6 +78,20 @@ def dead_letter_target(properties: Document) -> Any:
             raise PropertyError("DeadLetterQueue.Type", f"{kind!r} is none of {', '.join(_MADE_BY_SAM)}")
         return target
     return _mapping(properties, "DeadLetterConfig").get("TargetArn") or None
+
+
+def _numbers(config: Document, within: str = "") -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, (least, most) in _NUMBERS.items():
+        if name not in config:
+            continue
+        value = str(config[name])
+        if not value.isdecimal():
+            raise PropertyError(f"{within}{name}", f"{value!r} is not a whole number")
+        if not least <= int(value) <= most:
+            raise PropertyError(f"{within}{name}", f"{value} is not from {least} to {most}")
+        members[name] = int(value)
+    return members
 
 
 def _destinations(config: Document) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -25,8 +25,7 @@ def check_publishable(record: FunctionRecord, members: Mapping[str, Any]) -> Non
     """Lets ``$LATEST`` be published as PublishVersion asks.
 
     Raises:
-        InvalidParameterValueException: ``CodeSha256`` is another code's, or ``PublishTo`` asks for what only functions
-            with a capacity provider have.
+        InvalidParameterValueException: ``CodeSha256`` is another code's.
         PreconditionFailedException, ResourceConflictException: as for an update; also when ``$LATEST`` cannot run.
     """
     refuse_publish_to(members)

@@ -13,8 +13,8 @@ from functools import partial
 
 from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
-from rie_server.polling import QueueSource
-from rie_server.ports import Clock
+from rie_server.pollers.queue_context import QueueContext
+from rie_server.pollers.queue_rules import CallTimes
 
 log = logging.getLogger(__name__)
 
@@ -25,36 +25,24 @@ RETRY_SECONDS = 0.25
 class Acknowledger:
     """
     Args:
-        most: messages of one call.
-        threads: calls at a time; that many of ``pool``'s threads may be busy with them.
-        real: for the pause before another try.
+        pool: ``rules.acknowledge_threads`` of its threads may be busy with calls.
         on_change: called when messages have left, without a lock; must not block.
-        deleted: told how many were deleted; must not block.
     """
 
-    def __init__(
-        self,
-        *,
-        source: QueueSource,
-        most: int,
-        threads: int,
-        pool: Executor,
-        real: Clock,
-        on_change: Callable[[], None],
-        deleted: Callable[[int], None],
-    ) -> None:
-        self._source = source
-        self._most = most
-        self._threads = threads
+    def __init__(self, context: QueueContext, *, pool: Executor, on_change: Callable[[], None]) -> None:
+        self._source = context.source
+        self._most = context.rules.acknowledge_most
+        self._threads = context.rules.acknowledge_threads
         self._pool = pool
-        self._real = real
+        self._real = context.real
         self._on_change = on_change
-        self._deleted = deleted
+        self._deleted = partial(context.observer.deleted, context.mapping)
         self._lock = threading.Lock()
         # Messages with how often each was tried.
         self._waiting: deque[tuple[SourceRecord, int]] = deque()
         self._pending = 0
         self._busy = 0
+        self._times = CallTimes()
 
     @property
     def pending(self) -> int:
@@ -71,7 +59,8 @@ class Acknowledger:
         with self._lock:
             self._waiting.extend(entries)
             # One thread takes what has gathered while it was busy; more of them only where there are calls for each.
-            wanted = min(self._threads, -(-len(self._waiting) // self._most))
+            calls = -(-len(self._waiting) // self._most)
+            wanted = min(calls, self._times.threads(self._threads))
             more = max(wanted - self._busy, 0)
             self._busy += more
         for _ in range(more):
@@ -94,6 +83,7 @@ class Acknowledger:
     def _delete(self, entries: Sequence[tuple[SourceRecord, int]]) -> int:
         """Returns how many are tried again."""
         records = [record for record, _ in entries]
+        began = self._real.monotonic()
         reason = "the source kept them"
         try:
             refused = {id(record) for record in self._source.acknowledge(records)}
@@ -102,6 +92,7 @@ class Acknowledger:
         except Exception as defect:
             log.exception("Messages could not be deleted")
             refused, reason = {id(record) for record in records}, repr(defect)
+        self._times.took(self._real.monotonic() - began)
         if len(refused) < len(records):
             self._deleted(len(records) - len(refused))
         again = [(record, tries + 1) for record, tries in entries if id(record) in refused and tries + 1 < TRIES]

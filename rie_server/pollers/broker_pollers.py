@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rie_server.model.event_source import EventSourceMapping
 from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.message_queue import MessageQueuePoller
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_pollers import filters_of
 from rie_server.pollers.queue_rules import QueueRules
 from rie_server.polling import BrokerSource, MappingReporter, PollObserver
@@ -39,19 +40,19 @@ class BrokerPollers:
 
     def __call__(self, mapping: EventSourceMapping, reporter: MappingReporter) -> MessageQueuePoller:
         source = self._make_source(mapping)
-        return MessageQueuePoller(
+        context = QueueContext(
             mapping=mapping,
             source=source,
             rules=broker_rules(mapping, source),
             invocation=BatchInvocation(
                 mapping=mapping, source=source, invoker=self._invoker, observer=self._observer, clock=self._real
             ),
-            is_wanted=filters_of(mapping),
             reporter=reporter,
             observer=self._observer,
             clock=self._clock,
             real=self._real,
         )
+        return MessageQueuePoller(context, is_wanted=filters_of(mapping))
 
 
 def broker_rules(mapping: EventSourceMapping, source: BrokerSource) -> QueueRules:

@@ -167,10 +167,14 @@ class PollerKeeper:
         try:
             poller = self._make(mapping, reporter)
             with self._changed:
-                if self._ending:
-                    return
-                self._poller, self._made_of = poller, mapping
+                is_wanted = not self._ending
+                if is_wanted:
+                    self._poller, self._made_of = poller, mapping
+            if not is_wanted:
+                poller.stop()
+                return
             poller.start()
+            self._failures = 0
         except Exception as failure:
             if not isinstance(failure, RieError):
                 log.exception("The poller of event source mapping %s cannot be started", self._uuid)

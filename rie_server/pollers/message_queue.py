@@ -13,21 +13,17 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from rie_server.errors import SourceError
-from rie_server.model.event_source import EventSourceMapping, SourceRecord
+from rie_server.model.event_source import SourceRecord
 from rie_server.pollers.acknowledger import Acknowledger
-from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.event_size import EventSize
 from rie_server.pollers.queue_batches import QueueBatches
 from rie_server.pollers.queue_capacity import QueueCapacity
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_gathering import HeldRecord
 from rie_server.pollers.queue_receivers import QueueReceivers
-from rie_server.pollers.queue_rules import QueueRules
-from rie_server.polling import MappingReporter, PollObserver, QueueSource
-from rie_server.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -45,67 +41,29 @@ IsWanted = Callable[[SourceRecord], bool]
 class MessageQueuePoller:
     """Fills ``polling.Poller``. Owns ``source``."""
 
-    def __init__(
-        self,
-        *,
-        mapping: EventSourceMapping,
-        source: QueueSource,
-        rules: QueueRules,
-        invocation: BatchInvocation,
-        is_wanted: IsWanted | None,
-        reporter: MappingReporter,
-        observer: PollObserver,
-        clock: Clock,
-        real: Clock,
-    ) -> None:
+    def __init__(self, context: QueueContext, *, is_wanted: IsWanted | None = None) -> None:
         """
         Args:
             is_wanted: None where the mapping has no filters.
-            clock: the server's time: batching windows and the backoff after a throttle.
-            real: everything that waits for the source.
         """
-        self._mapping = mapping
-        self._source = source
-        self._rules = rules
-        self._event_size = EventSize(mapping, invocation, reporter, observer)
+        self._context = context
+        self._source = context.source
+        self._real = context.real
+        self._event_size = EventSize(context.mapping, context.invocation, context.reporter, context.observer)
         self._is_wanted = is_wanted
-        self._observer = observer
-        self._real = real
-        threads = rules.acknowledge_threads + FURTHER_THREADS
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"queue-{mapping.uuid[:8]}")
-        self._capacity = QueueCapacity(rules, real, self._is_congested)
-        self._acknowledger = Acknowledger(
-            source=source,
-            most=rules.acknowledge_most,
-            threads=rules.acknowledge_threads,
-            pool=self._pool,
-            real=real,
-            on_change=self._capacity.look,
-            deleted=partial(observer.deleted, mapping),
+        self._is_ahead = context.rules.batches_ahead > 0
+        self._undeleted_most = UNDELETED_MOST + context.mapping.batch_size
+        self._pool = ThreadPoolExecutor(
+            context.rules.acknowledge_threads + FURTHER_THREADS, thread_name_prefix=f"queue-{context.mapping.uuid[:8]}"
         )
+        self._capacity = QueueCapacity(context.rules, context.real, self._is_congested)
+        self._acknowledger = Acknowledger(context, pool=self._pool, on_change=self._capacity.look)
         self._batches = QueueBatches(
-            mapping=mapping,
-            source=source,
-            failure_pause_seconds=rules.failure_pause_seconds,
-            invocation=invocation,
-            capacity=self._capacity,
-            acknowledger=self._acknowledger,
-            reporter=reporter,
-            observer=observer,
-            clock=clock,
-            real=real,
-            later=self._later,
+            context, capacity=self._capacity, acknowledger=self._acknowledger, later=self._later
         )
-        self._receivers = QueueReceivers(
-            mapping=mapping,
-            source=source,
-            rules=rules,
-            capacity=self._capacity,
-            reporter=reporter,
-            real=real,
-            take_in=self._take_in,
-        )
-        self._backlog: tuple[float, int | None] = (-math.inf, None)
+        self._receivers = QueueReceivers(context, capacity=self._capacity, take_in=self._take_in)
+        self._backlog: int | None = None
+        self._backlog_at = -math.inf
 
     def start(self) -> None:
         self._receivers.start()
@@ -131,23 +89,21 @@ class MessageQueuePoller:
 
     def describe(self) -> Mapping[str, Any]:
         now = self._real.monotonic()
-        asked_at, backlog = self._backlog
-        if now - asked_at >= BACKLOG_SECONDS:
-            self._backlog = now, backlog
+        if now - self._backlog_at >= BACKLOG_SECONDS:
+            self._backlog_at = now
             self._later(self._ask_backlog)
         return {
-            "backlog": backlog,
+            "backlog": self._backlog,
             "pollers": self._receivers.count,
             "in_flight": self._capacity.running,
         }
 
     def _take_in(self, records: Sequence[SourceRecord]) -> None:
         """On a receiver's thread."""
-        hold_seconds = self._rules.hold_seconds()
+        hold_seconds = self._context.rules.hold_seconds()
         until = math.inf if hold_seconds is None else self._real.monotonic() + hold_seconds
-        self._observer.polled(self._mapping, len(records))
-        usable = self._fitting(self._wanted(records))
-        self._batches.add([HeldRecord(record=record, until=until) for record in usable])
+        self._context.observer.polled(self._context.mapping, len(records))
+        self._batches.add([HeldRecord(record=record, until=until) for record in self._fitting(self._wanted(records))])
         self._batches.begin()
 
     def _wanted(self, records: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
@@ -159,7 +115,7 @@ class MessageQueuePoller:
         for record in records:
             (wanted if self._is_wanted(record) else unwanted).append(record)
         if unwanted:
-            self._observer.filtered_out(self._mapping, len(unwanted))
+            self._context.observer.filtered_out(self._context.mapping, len(unwanted))
             self._acknowledger.add(unwanted)
         return wanted
 
@@ -180,13 +136,13 @@ class MessageQueuePoller:
 
     def _ask_backlog(self) -> None:
         try:
-            self._backlog = self._real.monotonic(), self._source.backlog()
+            self._backlog = self._source.backlog()
         except SourceError as trouble:
-            log.debug("The backlog of %s is not known: %s", self._mapping.source_arn, trouble)
+            log.debug("The backlog of %s is not known: %s", self._context.mapping.source_arn, trouble)
 
     def _is_congested(self) -> bool:
-        is_ready = self._rules.batches_ahead > 0 and self._batches.gathered >= self._mapping.batch_size
-        return is_ready or self._acknowledger.pending >= UNDELETED_MOST + self._mapping.batch_size
+        is_ready = self._is_ahead and self._batches.gathered >= self._context.mapping.batch_size
+        return is_ready or self._acknowledger.pending >= self._undeleted_most
 
     def _is_idle(self) -> bool:
         return self._batches.is_empty and not self._acknowledger.pending

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from rie_server.errors import LambdaError
 from rie_server.model.invocation import InvokeResult
-from rie_server.pollers.batch_invocation import BatchInvocation
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_gathering import HeldRecord, lanes_of
-from rie_server.ports import Clock, Timer
+from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,6 @@ class BatchOutcome:
 class QueueBatch:
     """
     Args:
-        clock: the server's time, for the backoff.
-        real: messages are held by it.
         throttled: told of each refusal; must not block.
         over: gets the outcome, on any thread; must not block.
         go_on: runs a callback that may take some milliseconds, on another thread.
@@ -51,19 +49,17 @@ class QueueBatch:
     def __init__(
         self,
         batch: Sequence[HeldRecord],
+        context: QueueContext,
         *,
-        invocation: BatchInvocation,
-        clock: Clock,
-        real: Clock,
         throttled: Callable[[LambdaError], None],
         over: Callable[["QueueBatch", BatchOutcome], None],
         go_on: Callable[[Callable[[], None]], None],
     ) -> None:
         self._batch = batch
         self._tried = batch
-        self._invocation = invocation
-        self._clock = clock
-        self._real = real
+        self._invocation = context.invocation
+        self._clock = context.clock
+        self._real = context.real
         self._throttled = throttled
         self._over = over
         self._go_on = go_on

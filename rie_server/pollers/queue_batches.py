@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from rie_server.errors import LambdaError, SourceError
-from rie_server.model.event_source import EventSourceMapping, SourceRecord
+from rie_server.model.event_source import SourceRecord
 from rie_server.pollers.acknowledger import Acknowledger
-from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.queue_batch import BatchOutcome, QueueBatch
 from rie_server.pollers.queue_capacity import QueueCapacity
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_gathering import Gathering, HeldRecord, lanes_of
 from rie_server.pollers.queue_outcome import failed_positions
 from rie_server.pollers.queue_window import BatchingWindow
-from rie_server.polling import MappingReporter, PollObserver, QueueSource
-from rie_server.ports import Clock, Timer
+from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)
 
@@ -28,40 +27,29 @@ log = logging.getLogger(__name__)
 class QueueBatches:
     def __init__(
         self,
+        context: QueueContext,
         *,
-        mapping: EventSourceMapping,
-        source: QueueSource,
-        failure_pause_seconds: float,
-        invocation: BatchInvocation,
         capacity: QueueCapacity,
         acknowledger: Acknowledger,
-        reporter: MappingReporter,
-        observer: PollObserver,
-        clock: Clock,
-        real: Clock,
         later: Callable[[Callable[[], None]], None],
     ) -> None:
         """
         Args:
-            failure_pause_seconds: see ``QueueRules``.
             later: runs what may block on a thread of the poller.
         """
-        self._mapping = mapping
-        self._source = source
-        self._failure_pause_seconds = failure_pause_seconds
-        self._invocation = invocation
+        self._context = context
+        self._mapping = mapping = context.mapping
         self._capacity = capacity
         self._acknowledger = acknowledger
-        self._reporter = reporter
-        self._observer = observer
-        self._clock = clock
-        self._real = real
+        self._clock = clock = context.clock
         self._later = later
         self._is_throttled = False
         # Guards what follows. The capacity's lock may be taken inside it, not the other way round.
         self._lock = threading.Lock()
         self._gathering = Gathering(mapping.batch_size)
-        self._window = BatchingWindow(mapping.batching_window_seconds, clock=clock, real=real, over=self._on_window)
+        self._window = BatchingWindow(
+            mapping.batching_window_seconds, clock=clock, real=context.real, over=self._on_window
+        )
         self._batches: set[QueueBatch] = set()
         self._paused: dict[Timer, Callable[[], None]] = {}
         # Rounds of ``begin`` that are due on another thread.
@@ -80,8 +68,12 @@ class QueueBatches:
             batch.start()
 
     def stop(self) -> None:
-        """Hands out what was gathered, without waiting for more; gives back what waits for a throttle to end."""
+        """Hands out what was gathered, without waiting for more; gives back what waits for a throttle to end.
+        Idempotent.
+        """
         with self._lock:
+            if self._stopping:
+                return
             self._stopping = True
             self._window.close_for_good()
             batches = list(self._batches)
@@ -124,9 +116,7 @@ class QueueBatches:
             self._window.open(self._gathering.held_until)
             batch = QueueBatch(
                 records,
-                invocation=self._invocation,
-                clock=self._clock,
-                real=self._real,
+                self._context,
                 throttled=self._on_throttle,
                 over=self._on_outcome,
                 go_on=self._later,
@@ -155,7 +145,7 @@ class QueueBatches:
         self._capacity.throttled()
         if not self._is_throttled:
             self._is_throttled = True
-            self._reporter.processed(f"PROBLEM: {refusal.message}")
+            self._context.reporter.processed(f"PROBLEM: {refusal.message}")
             log.warning("%s is not invoked: %s; it is tried again", self._mapping.function, refusal.message)
 
     def _on_outcome(self, batch: QueueBatch, outcome: BatchOutcome) -> None:
@@ -170,7 +160,7 @@ class QueueBatches:
         # What waited behind them is not told apart: no source has both lanes and a count of its own.
         is_tried = bool(outcome.tried)
         release = partial(self._release, batch, outcome.batch, [held.record for held in failed], failed=is_tried)
-        if not self._failure_pause_seconds or not self._pause(release):
+        if not self._context.rules.failure_pause_seconds or not self._pause(release):
             self._later(release)
 
     def _failed(self, outcome: BatchOutcome) -> list[HeldRecord]:
@@ -181,8 +171,8 @@ class QueueBatches:
         records = [held.record for held in outcome.tried]
         positions = failed_positions(self._mapping, records, outcome.result)
         if positions:
-            self._observer.failed_invoke(self._mapping, len(positions))
-        self._reporter.processed("PROBLEM: Function call failed" if positions else "OK")
+            self._context.observer.failed_invoke(self._mapping, len(positions))
+        self._context.reporter.processed("PROBLEM: Function call failed" if positions else "OK")
         tried = {id(held) for held in outcome.tried}
         untried = [held for held in outcome.batch if id(held) not in tried]
         return untried + [outcome.tried[position] for position in sorted(positions)]
@@ -199,7 +189,7 @@ class QueueBatches:
         with self._lock:
             if self._stopping:
                 return False
-            timer = self._clock.call_later(self._failure_pause_seconds, resume)
+            timer = self._clock.call_later(self._context.rules.failure_pause_seconds, resume)
             self._paused[timer] = release
         return True
 
@@ -207,7 +197,7 @@ class QueueBatches:
         self, batch: QueueBatch, taken: Sequence[HeldRecord], records: Sequence[SourceRecord], *, failed: bool
     ) -> None:
         try:
-            self._source.release(records, failed=failed)
+            self._context.source.release(records, failed=failed)
         except SourceError as trouble:
             log.warning("%d messages could not be given back: %s", len(records), trouble)
         except Exception:

@@ -9,6 +9,7 @@ from rie_server.model.filter_documents import passes
 from rie_server.model.filter_pattern import compile_filters
 from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.message_queue import IsWanted, MessageQueuePoller
+from rie_server.pollers.queue_context import QueueContext
 from rie_server.pollers.queue_rules import QueueRules
 from rie_server.polling import MappingReporter, PollObserver, QueueSource
 from rie_server.ports import Clock, Invoker
@@ -27,9 +28,6 @@ class HidingQueue(QueueSource, Protocol):
     """A queue that takes back what was received and not deleted in time."""
 
     def hold_seconds(self) -> float | None:
-        """See ``QueueRules``."""
-
-    def interrupt(self) -> None:
         """See ``QueueRules``."""
 
 
@@ -63,17 +61,17 @@ class SqsPollers:
         invocation = BatchInvocation(
             mapping=mapping, source=source, invoker=self._invoker, observer=self._observer, clock=self._real
         )
-        return MessageQueuePoller(
+        context = QueueContext(
             mapping=mapping,
             source=source,
             rules=sqs_rules(mapping, source, batches_most=self._batches_most),
             invocation=invocation,
-            is_wanted=filters_of(mapping),
             reporter=reporter,
             observer=self._observer,
             clock=self._clock,
             real=self._real,
         )
+        return MessageQueuePoller(context, is_wanted=filters_of(mapping))
 
 
 def filters_of(mapping: EventSourceMapping) -> IsWanted | None:
@@ -100,5 +98,4 @@ def sqs_rules(mapping: EventSourceMapping, source: HidingQueue, *, batches_most:
         receivers_least=receivers_least,
         receivers_most=RECEIVERS_MOST,
         hold_seconds=source.hold_seconds,
-        interrupt=source.interrupt,
     )

@@ -9,11 +9,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 from rie_server.errors import SourceError
-from rie_server.model.event_source import EventSourceMapping, SourceRecord
+from rie_server.model.event_source import SourceRecord
 from rie_server.pollers.queue_capacity import QueueCapacity
-from rie_server.pollers.queue_rules import QueueRules
-from rie_server.polling import MappingReporter, QueueSource
-from rie_server.ports import Clock
+from rie_server.pollers.queue_context import QueueContext
+from rie_server.pollers.queue_rules import CallTimes
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +28,13 @@ TakeIn = Callable[[Sequence[SourceRecord]], None]
 class QueueReceivers:
     """``start``, ``stop``, ``join``."""
 
-    def __init__(
-        self,
-        *,
-        mapping: EventSourceMapping,
-        source: QueueSource,
-        rules: QueueRules,
-        capacity: QueueCapacity,
-        reporter: MappingReporter,
-        real: Clock,
-        take_in: TakeIn,
-    ) -> None:
-        self._mapping = mapping
-        self._source = source
-        self._rules = rules
+    def __init__(self, context: QueueContext, *, capacity: QueueCapacity, take_in: TakeIn) -> None:
+        self._mapping = mapping = context.mapping
+        self._source = context.source
+        self._rules = rules = context.rules
         self._capacity = capacity
-        self._reporter = reporter
-        self._real = real
+        self._reporter = context.reporter
+        self._real = context.real
         self._take_in = take_in
         self._most = min(rules.receive_most, mapping.batch_size)
         self._stopping = threading.Event()
@@ -55,6 +44,7 @@ class QueueReceivers:
         self._ended: list[threading.Thread] = []
         self._named = 0
         self._busy = 0
+        self._times = CallTimes()
         self._joined_at = 0.0
         self._trouble: str | None = None
 
@@ -111,7 +101,6 @@ class QueueReceivers:
                 self._pause(trouble, failures)
                 continue
             failures = 0
-            self._is_well()
             if count >= self._most:
                 self._ask_for_more()
             elif count == 0 and self._leave():
@@ -121,11 +110,14 @@ class QueueReceivers:
     def _receive(self) -> int:
         records: Sequence[SourceRecord] = ()
         is_empty = False
+        began = self._real.monotonic()
         try:
             records = self._source.receive(self._most, self._rules.long_poll_seconds)
+            self._times.took(self._real.monotonic() - began)
             is_empty = not records
         finally:
             self._capacity.received(is_empty=is_empty, is_full=len(records) >= self._most)
+        self._is_well()
         if records:
             self._hand_on(records)
         return len(records)
@@ -141,11 +133,12 @@ class QueueReceivers:
 
     def _ask_for_more(self) -> None:
         now = self._real.monotonic()
+        most = self._times.threads(self._rules.receivers_most)
         with self._lock:
-            if now - self._joined_at < JOIN_SECONDS or len(self._threads) >= self._rules.receivers_most:
+            if now - self._joined_at < JOIN_SECONDS or len(self._threads) >= most:
                 return
             self._joined_at = now
-        self._add_thread(self._rules.receivers_most)
+        self._add_thread(most)
 
     def _leave(self, *, at_end: bool = False) -> bool:
         """Whether this thread ends: there are more than an empty or broken queue needs."""

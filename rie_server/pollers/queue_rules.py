@@ -6,6 +6,27 @@ Pure. AWS: Lambda Developer Guide, "Configuring scaling behavior for SQS event s
 from collections.abc import Callable
 from dataclasses import dataclass
 
+# What a call of a source costs this process, generously. One that takes longer waits, which others may do beside it.
+_CALL_SECONDS = 0.005
+# How fast a quick call is forgotten.
+_FORGET = 1.05
+
+
+class CallTimes:
+    """How many threads are worth having for the calls of a source: more of them than wait for the network stand in one
+    another's way. Judged by the quick ones among the last calls, because the others waited for this process or for
+    messages. Thread-safe: a lost update does no harm.
+    """
+
+    def __init__(self) -> None:
+        self._quick_seconds = 0.0
+
+    def took(self, seconds: float) -> None:
+        self._quick_seconds = min(seconds, max(self._quick_seconds, _CALL_SECONDS / 100) * _FORGET)
+
+    def threads(self, most: int) -> int:
+        return min(most, 1 + int(self._quick_seconds / _CALL_SECONDS))
+
 
 def _for_ever() -> float | None:
     return None
@@ -33,7 +54,8 @@ class QueueRules:
             function must not get it any more after that. None: until it is released. Must not block.
         failure_pause_seconds: how long messages of a batch that failed are held back before they are released; for
             sources that deliver them again at once.
-        interrupt: ends the calls of ``receive`` that wait, if that can be done; at the end of the poller.
+        interrupt: ends the calls of ``receive`` that wait, at the end of the poller. Only where nothing is lost by it:
+            SQS would hide the next message on behalf of a call whose connection has ended.
     """
 
     batches_at_start: int = 5

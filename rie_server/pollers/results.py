@@ -89,3 +89,5 @@ class LastResults:
         except RieError as failure:
             # It was deleted meanwhile, or the database is away; the next change is stored again.
             log.debug("The last result of %s was not stored: %s", uuid, failure)
+        except Exception:
+            log.exception("The last result of %s was not stored", uuid)

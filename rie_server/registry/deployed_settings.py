@@ -26,14 +26,16 @@ def apply_settings(
     record: FunctionRecord, wanted: TemplateInvocation, control: SettingsControl
 ) -> tuple[SettingsUpdate, str | None]:
     """Makes the settings of a function what ``wanted`` says; returns what differed, and why any of it was refused."""
-    update = plan_settings(record, reserved_concurrency=wanted.reserved_concurrency, event_invoke=wanted.event_invoke)
+    update = plan_settings(record, wanted)
     changes: list[Callable[[], object]] = []
     if update.concurrency:
         changes.append(lambda: control.reserve(record.arn, wanted.reserved_concurrency))
-    if update.event_invoke and wanted.event_invoke:
-        changes.append(lambda: control.put_event_invoke(record.arn, wanted.event_invoke))
-    elif update.event_invoke:
-        changes.append(lambda: control.delete_event_invoke(record.arn))
+    if update.event_invoke:
+        changes.append(_event_invoke_change(record.arn, wanted.event_invoke, control))
+    changes.extend(
+        _event_invoke_change(record.arn.qualified(qualifier), wanted.qualified[qualifier], control)
+        for qualifier in update.qualified
+    )
     refusals: list[str] = []
     for change in changes:
         try:
@@ -41,3 +43,11 @@ def apply_settings(
         except LambdaError as refused:
             refusals.append(refused.message)
     return update, " ".join(refusals) or None
+
+
+def _event_invoke_change(
+    function: FunctionArn, members: Mapping[str, Any], control: SettingsControl
+) -> Callable[[], object]:
+    if members:
+        return lambda: control.put_event_invoke(function, members)
+    return lambda: control.delete_event_invoke(function)

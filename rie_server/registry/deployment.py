@@ -24,6 +24,7 @@ from rie_server.model.template import TemplateFunction, template_functions
 from rie_server.model.template_code import RemoteCode
 from rie_server.ports import Clock
 from rie_server.registry.deployed_settings import SettingsControl, apply_settings
+from rie_server.registry.deployed_versions import AliasControl, DeployedVersions, VersionControl
 from rie_server.registry.packaging import package
 
 WAIT_SECONDS = 0.5
@@ -42,6 +43,10 @@ class FunctionControl(Protocol):
     def delete(self, function: FunctionArn) -> None: ...
     @property
     def invoke_settings(self) -> SettingsControl: ...
+    @property
+    def versions(self) -> VersionControl: ...
+    @property
+    def aliases(self) -> AliasControl: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,11 @@ class _Wanted:
     def is_in_s3(self) -> bool:
         return "S3Key" in self.code_members
 
+    @property
+    def publishes_image(self) -> bool:
+        """A version is published together with the function: nobody waits here for an image to be pulled."""
+        return self.template.versions.publishes and self.code.package_type == "Image"
+
     def version(self) -> FunctionVersion:
         """Enough of a FunctionVersion to ask whether an executor can run it."""
         return runnable(self.arn, Deployment(deployment_id="", configuration=self.configuration, code=self.code), None)
@@ -120,7 +130,9 @@ def deploy_template(
     wanted = [_checked(function, path, region, account_id) for function in found]
     deadline = clock.monotonic() + wait_seconds
     rollout = _Rollout(registry=registry, supports=supports, clock=clock, deadline=deadline)
-    actions = rollout.configure(wanted, [rollout.begin(one) for one in wanted])
+    begun = [rollout.begin(one) for one in wanted]
+    published = [rollout.publish(one, action) for one, action in zip(wanted, begun, strict=True)]
+    actions = rollout.configure(wanted, published)
     return tuple(rollout.finish(one, action) for one, action in zip(wanted, actions, strict=True))
 
 
@@ -149,9 +161,10 @@ def _checked(function: TemplateFunction, path: Path, region: str, account_id: st
 
 def _check_destinations(arn: FunctionArn, function: TemplateFunction) -> None:
     """All but whether a function that is a destination exists: it may be deployed a moment later."""
-    destinations = function.invocation.event_invoke.get("DestinationConfig", {})
-    on_success, on_failure = (destinations.get(kind, {}).get("Destination") for kind in ("OnSuccess", "OnFailure"))
-    check_destinations(arn, on_success=on_success, on_failure=on_failure, function_exists=lambda _: True)
+    for members in (function.invocation.event_invoke, *function.invocation.qualified.values()):
+        destinations = members.get("DestinationConfig", {})
+        on_success, on_failure = (destinations.get(kind, {}).get("Destination") for kind in ("OnSuccess", "OnFailure"))
+        check_destinations(arn, on_success=on_success, on_failure=on_failure, function_exists=lambda _: True)
 
 
 def _code_members(function: TemplateFunction) -> dict[str, Any]:
@@ -186,6 +199,18 @@ class _Rollout:
             return DeployedFunction(name=name, action=self._carry_out(wanted), ignored=ignored)
         except LambdaError as refused:
             return DeployedFunction(name=name, action="failed", reason=refused.message, ignored=ignored)
+
+    def publish(self, wanted: _Wanted, begun: DeployedFunction) -> DeployedFunction:
+        """Publishes a version of the function and sets its aliases, where the template asks for that."""
+        versions = wanted.template.versions
+        if not begun.is_ready or not (versions.publishes or versions.aliases):
+            return begun
+        record = self._settled(wanted.arn)
+        if record is None:
+            return begun
+        control = DeployedVersions(versions=self._registry.versions, aliases=self._registry.aliases)
+        has_changed, refused = control.apply(record, versions)
+        return _with(begun, has_changed=has_changed, refused=refused)
 
     def configure(self, wanted: Sequence[_Wanted], begun: Sequence[DeployedFunction]) -> list[DeployedFunction]:
         """Sets how the functions are invoked, once all of them are there: one may be another's destination."""
@@ -224,9 +249,7 @@ class _Rollout:
         if record is None:
             return begun
         update, refused = apply_settings(record, wanted.template.invocation, self._registry.invoke_settings)
-        has_changed = (update.concurrency or update.event_invoke) and refused is None
-        action = "updated" if begun.action == "unchanged" and has_changed else begun.action
-        return replace(begun, action=action, refused=refused)
+        return _with(begun, has_changed=update.is_any and refused is None, refused=refused)
 
     def _found(self, arn: FunctionArn) -> FunctionRecord | None:
         try:
@@ -245,7 +268,9 @@ class _Rollout:
             return self._update(wanted, decision)
         if isinstance(decision, Replace):
             self._registry.delete(wanted.arn)
-        self._registry.create(wanted.arn, {**wanted.template.members, "Code": wanted.code_members})
+        self._registry.create(
+            wanted.arn, {**wanted.template.members, "Code": wanted.code_members, "Publish": wanted.publishes_image}
+        )
         return "created" if isinstance(decision, Create) else "replaced"
 
     def _update(self, wanted: _Wanted, update: Update) -> str:
@@ -255,7 +280,8 @@ class _Rollout:
             if update.configuration:
                 self._settled(wanted.arn)
             architectures = {"Architectures": wanted.configuration["Architectures"]}
-            self._registry.update_code(wanted.arn, {**wanted.code_members, **architectures})
+            code = {**wanted.code_members, **architectures, "Publish": wanted.publishes_image}
+            self._registry.update_code(wanted.arn, code)
         return "updated" if update.code or update.configuration else "unchanged"
 
     def _settled(self, arn: FunctionArn) -> FunctionRecord | None:
@@ -265,3 +291,8 @@ class _Rollout:
             if record is None or is_settled(record) or self._clock.monotonic() >= self._deadline:
                 return record
             self._clock.sleep(_POLL_SECONDS)
+
+
+def _with(begun: DeployedFunction, *, has_changed: bool, refused: str | None) -> DeployedFunction:
+    action = "updated" if begun.action == "unchanged" and has_changed else begun.action
+    return replace(begun, action=action, refused=" ".join(filter(None, (begun.refused, refused))) or None)

@@ -14,29 +14,35 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from rie_server.errors import (
-    CodeStorageExceededException,
     LambdaError,
     ResourceConflictException,
     ResourceNotFoundException,
 )
-from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
-from rie_server.model.function_life_cycle import check_updatable, created, not_invocable, timestamp, updated
+from rie_server.model.function_life_cycle import (
+    check_updatable,
+    created,
+    not_invocable,
+    timestamp,
+    updated,
+)
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
 from rie_server.model.tags import tagged, untagged
 from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage
+from rie_server.registry.aliases import Aliases
 from rie_server.registry.code_keeping import CodeKeeper, code_token
 from rie_server.registry.invoke_settings import InvokeSettings
+from rie_server.registry.policies import Policies
 from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
-from rie_server.registry.versions import VersionControl
+from rie_server.registry.versions import Versions
 
 _T = TypeVar("_T")
 
@@ -58,6 +64,7 @@ class FunctionRegistry:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
         self._code = CodeKeeper(store=code, objects=objects, clock=clock)
+        self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code)
         self.invoke_settings = InvokeSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
@@ -68,11 +75,13 @@ class FunctionRegistry:
         self._settling = Settling(
             records=self._records,
             serving=self._serving,
-            preparation=Preparation(code=self._code, images=images, supports=supports),
+            preparation=self._preparation,
             preparers=self._preparers,
             write=self._write,
         )
-        self.versions = VersionControl(records=self._records, serving=self._serving, write=self._write)
+        self.versions = Versions(records=self._records, serving=self._serving, code=self._code, write=self._write)
+        self.aliases = Aliases(records=self._records, serving=self._serving, change=self.change)
+        self.policies = Policies(records=self._records, change=self.change)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -96,12 +105,12 @@ class FunctionRegistry:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def resolve(self, function: FunctionArn) -> FunctionVersion:
-        """See ``ports.FunctionCatalog``. One lookup, no lock; two where versions share an alias."""
+        """See ``ports.FunctionCatalog``. One lookup, no lock."""
         version = self._serving.find(function)
         if version is None:
-            chosen, version = self._serving.choose(function)
+            function, version = self._serving.choose(function)
             if version is None:
-                raise self._why_not(function, chosen)
+                raise self._why_not(function)
         return version
 
     def allows_recursion(self, function: FunctionArn) -> bool:
@@ -112,19 +121,16 @@ class FunctionRegistry:
         return self.invoke_settings.event_invoke_config(function)
 
     def get(self, function: FunctionArn) -> FunctionRecord:
-        """The record of ``function`` as its qualifier means it; see ``FunctionRecord.at``.
+        """The record of ``function``, as the version that its qualifier means.
 
         Raises:
             ResourceNotFoundException: no such function, or no such version or alias.
         """
-        record = self._records.by_arn.get(function.unqualified)
-        version = None if record is None else record.version_of(function.qualifier)
-        if record is None or version is None:
-            raise ResourceNotFoundException(f"Function not found: {function}")
-        return record.at(version)
+        record = self._records.get(function)
+        return record.at(record.version_of(function.qualifier) or LATEST)
 
-    def exists(self, function: FunctionArn) -> bool:
-        """Whether there is such a function, with such a version or alias."""
+    def has(self, function: FunctionArn) -> bool:
+        """Whether there is such a function, with the qualifier that is asked for."""
         return self._records.find(function) is not None
 
     def list(self, *, region: str, account: str) -> Sequence[FunctionRecord]:
@@ -135,9 +141,9 @@ class FunctionRegistry:
     def read_code(self, token: str) -> bytes | None:
         """The zip that ``code_token`` names, if a function has it."""
         for record in self._records.by_arn.values():
-            for deployment in record.deployments:
-                if deployment.code.package_type == "Zip" and code_token(deployment.code) == token:
-                    return self._code.read(deployment.code)
+            for code in (deployment.code for deployment in record.deployments):
+                if code.package_type == "Zip" and code_token(code) == token:
+                    return self._code.read(code)
         return None
 
     # --- changing -----------------------------------------------------------------------------------------------------
@@ -159,13 +165,13 @@ class FunctionRegistry:
                 revision_id=_new_id(),
                 last_modified=timestamp(self._clock.now()),
             )
+            # Numbers of an earlier function of this name are not given again.
             gone = self._records.gone(function)
             record = replace(record, last_version=0 if gone is None else gone.last_version)
-            if members.get("Publish"):
-                record = self.versions.published(record)
+            shown, record = self.versions.published_with(record, members)
             self._records.create(record)
             self._settling.schedule(record)
-            return record.at(str(record.last_version)) if members.get("Publish") else record
+            return shown
 
         return self._write(write)
 
@@ -184,8 +190,7 @@ class FunctionRegistry:
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
                 return replace(record, current=replace(record.current, configuration=configuration, code=code))
-            changed = self._update(record, _deployment(configuration, code), publish=bool(members.get("Publish")))
-            return changed.at(str(changed.last_version)) if members.get("Publish") else changed
+            return self._update(record, _deployment(configuration, code), members)
 
         return self._write(write)
 
@@ -197,7 +202,7 @@ class FunctionRegistry:
             check_updatable(record, members.get("RevisionId"))
             current = record.current
             configuration = changed_configuration(record.arn, current.code.package_type, current.configuration, members)
-            return self._update(record, _deployment(configuration, current.code))
+            return self._update(record, _deployment(configuration, current.code), {})
 
         return self._write(write)
 
@@ -205,7 +210,7 @@ class FunctionRegistry:
         """Forgets a function, in whatever state it is."""
 
         def write() -> None:
-            record = self.get(function.unqualified)
+            record = self.get(function)
             self._records.delete(record.arn)
             self._serving.forget(record.arn)
 
@@ -218,13 +223,13 @@ class FunctionRegistry:
         self.change(function, lambda record: replace(record, tags=untagged(record.tags, keys)))
 
     def change(self, function: FunctionArn, rule: Callable[[FunctionRecord], FunctionRecord]) -> FunctionRecord:
-        """Replaces the record of ``function`` by what ``rule`` makes of it, on the writer thread.
+        """Replaces the whole record of ``function`` by what ``rule`` makes of it, on the writer thread.
 
         For what leaves the deployments alone. What ``rule`` raises is raised here, and nothing has changed.
         """
 
         def write() -> FunctionRecord:
-            record = rule(self.get(function.unqualified))
+            record = rule(self._records.get(function))
             self._records.save(record)
             return record
 
@@ -232,18 +237,15 @@ class FunctionRegistry:
 
     # --- on the writer thread -----------------------------------------------------------------------------------------
 
-    def _update(self, record: FunctionRecord, deployment: Deployment, *, publish: bool = False) -> FunctionRecord:
+    def _update(self, record: FunctionRecord, deployment: Deployment, members: Mapping[str, Any]) -> FunctionRecord:
         changed = updated(record, deployment, revision_id=_new_id(), last_modified=timestamp(self._clock.now()))
-        if publish:
-            changed = self.versions.published(changed)
+        shown, changed = self.versions.published_with(changed, members)
         self._records.save(changed)
         self._settling.schedule(changed)
-        return changed
+        return shown
 
     def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
-        used = sum(record.code_bytes for record in self._records.by_arn.values())
-        if used + len(content) > CODE_STORAGE_BYTES:
-            raise CodeStorageExceededException("Code storage limit exceeded.")
+        self._records.check_room(len(content))
         return self._code.keep(source, content)
 
     def _refuse_existing(self, function: FunctionArn) -> None:
@@ -253,13 +255,12 @@ class FunctionRegistry:
     def _write(self, change: Callable[[], _T]) -> _T:
         return self._writer.submit(change).result()
 
-    def _why_not(self, function: FunctionArn, chosen: FunctionArn) -> LambdaError:
-        record = self._records.by_arn.get(function.unqualified)
-        version = None if record is None else record.version_of(chosen.qualifier)
-        if record is None or version is None:
-            asked = function if function.qualifier is not None else function.qualified(LATEST)
-            return ResourceNotFoundException(f"Function not found: {asked}")
-        return not_invocable(record.at(version))
+    def _why_not(self, function: FunctionArn) -> LambdaError:
+        asked = function if function.qualifier is not None else function.qualified(LATEST)
+        try:
+            return not_invocable(self.get(asked))
+        except ResourceNotFoundException as unknown:
+            return unknown
 
 
 def _deployment(configuration: Mapping[str, Any], code: CodeReference) -> Deployment:

@@ -7,6 +7,8 @@ never changed, so that reading needs no lock.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rie_server.errors import CodeStorageExceededException, ResourceNotFoundException
+from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_record import FunctionRecord, from_document, to_document
 from rie_server.model.qualified_config import GoneFunction, from_gone_document, gone_function, to_gone_document
@@ -42,6 +44,26 @@ class FunctionRecords:
         if record is None or record.version_of(function.qualifier) is None:
             return None
         return record
+
+    def get(self, function: FunctionArn) -> FunctionRecord:
+        """Like ``find``.
+
+        Raises:
+            ResourceNotFoundException: no such function, or no such version or alias.
+        """
+        record = self.find(function)
+        if record is None:
+            raise ResourceNotFoundException(f"Function not found: {function}")
+        return record
+
+    def check_room(self, more_bytes: int) -> None:
+        """Lets so much more code be kept, of whatever function or version.
+
+        Raises:
+            CodeStorageExceededException: it is more than AWS allows.
+        """
+        if sum(record.code_bytes for record in self.by_arn.values()) + more_bytes > CODE_STORAGE_BYTES:
+            raise CodeStorageExceededException("Code storage limit exceeded.")
 
     def gone(self, function: FunctionArn) -> GoneFunction | None:
         """What is left of a function that was deleted, for the events that it has left in the queue. Ask for the

@@ -40,17 +40,17 @@ class ServingVersions:
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self._draw = draw
         self._versions: dict[FunctionArn, FunctionVersion] = {}
-        self._routes: dict[FunctionArn, WeightedRoute[str]] = {}
+        self._routes: dict[FunctionArn, WeightedRoute[FunctionArn]] = {}
         self._functions: dict[FunctionArn, _Function] = {}
         self._listeners: list[Listener] = []
         self.find = self._versions.get
 
     def choose(self, function: FunctionArn) -> tuple[FunctionArn, FunctionVersion | None]:
-        """For what ``find`` does not find: the version that an alias with weights means now, and what runs for it."""
+        """For what ``find`` does not find: which version an alias with weights means now, and what runs for it."""
         route = self._routes.get(function)
         if route is None:
             return function, self._versions.get(function)  # the alias may just have lost its weights
-        chosen = function.qualified(routed(route, self._draw()))
+        chosen = routed(route, self._draw())
         return chosen, self._versions.get(chosen)
 
     def on_change(self, callback: Listener) -> None:
@@ -94,7 +94,9 @@ class ServingVersions:
             serving = function.versions.get(alias.version)
             if alias.additional_weights:
                 ((additional, weight),) = alias.additional_weights.items()
-                self._routes[key] = WeightedRoute(primary=alias.version, additional=additional, weight=weight)
+                self._routes[key] = WeightedRoute(
+                    primary=arn.qualified(alias.version), additional=arn.qualified(additional), weight=weight
+                )
                 self._versions.pop(key, None)
             elif serving is None:
                 self._versions.pop(key, None)

@@ -4,11 +4,12 @@
 they are prepared once and settle together. Belongs to the registry's writer thread; only preparing runs elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from uuid import uuid4
 
 from rie_server.model.arn import FunctionArn
+from rie_server.model.function import FunctionVersion
 from rie_server.model.function_life_cycle import activated, is_settled, refused
 from rie_server.model.function_record import Deployment, FunctionRecord, State, runnable
 from rie_server.model.version_rules import settled_version
@@ -79,8 +80,9 @@ class Settling:
         outcome = self._preparation.prepare(arn, published.deployment, version)
         if isinstance(outcome, Ready) and published.life.state is State.ACTIVE:
             self._serving.publish(arn, outcome.version)
-        else:
-            self._settle_version(record, version, outcome)
+            return
+        record, runnables = self._settled_versions(record, [version], outcome)
+        self._save(record, runnables)
 
     def _settle(self, arn: FunctionArn, deployment: Deployment, outcome: Ready | Refusal) -> None:
         record = self._records.find(arn)
@@ -89,29 +91,36 @@ class Settling:
         pending = [one.version for one in record.versions.values() if one.life.state is State.PENDING]
         if isinstance(outcome, Refusal):
             record = refused(record, outcome.reason, outcome.reason_code, revision_id=_new_id())
+            record, _ = self._settled_versions(record, pending, outcome)
             self._records.save(record)
             if record.serving is None:
                 self._serving.withdraw(arn)
-        else:
-            record = activated(record, outcome.deployment, revision_id=_new_id())
-            self._records.store(record)
-            # Published first: who sees Active may invoke at once.
-            self._serving.publish(arn, outcome.version)
-            self._records.show(record)
-        for version in pending:
-            self._settle_version(self._records.by_arn[arn], version, outcome)
-
-    def _settle_version(self, record: FunctionRecord, version: str, outcome: Ready | Refusal) -> None:
-        own = record.versions[version].deployment
-        if isinstance(outcome, Refusal):
-            reason = outcome.reason, outcome.reason_code
-            self._records.save(settled_version(record, version, reason, revision_id=_new_id()))
             return
-        ready = replace(own, code=outcome.deployment.code)
-        settled = settled_version(record, version, ready, revision_id=_new_id())
-        self._records.store(settled)
-        self._serving.publish(record.arn, runnable(record.arn, ready, outcome.version.code_directory, version))
-        self._records.show(settled)
+        record = activated(record, outcome.deployment, revision_id=_new_id())
+        record, runnables = self._settled_versions(record, pending, outcome)
+        self._save(record, [outcome.version, *runnables])
+
+    def _settled_versions(
+        self, record: FunctionRecord, versions: Iterable[str], outcome: Ready | Refusal
+    ) -> tuple[FunctionRecord, list[FunctionVersion]]:
+        """``record`` with these versions settled, and what runs for them now."""
+        runnables: list[FunctionVersion] = []
+        for version in versions:
+            if isinstance(outcome, Refusal):
+                reason = outcome.reason, outcome.reason_code
+                record = settled_version(record, version, reason, revision_id=_new_id())
+                continue
+            ready = replace(record.versions[version].deployment, code=outcome.deployment.code)
+            record = settled_version(record, version, ready, revision_id=_new_id())
+            runnables.append(runnable(record.arn, ready, outcome.version.code_directory, version))
+        return record, runnables
+
+    def _save(self, record: FunctionRecord, runnables: Iterable[FunctionVersion]) -> None:
+        self._records.store(record)
+        # Published first: who sees Active may invoke at once.
+        for version in runnables:
+            self._serving.publish(record.arn, version)
+        self._records.show(record)
 
 
 def _new_id() -> str:

@@ -1,192 +1,115 @@
-"""Published versions, aliases and resource policies of the functions that are there.
+"""Published versions: made, listed, deleted.
 
-Every change is made on the registry's writer thread; rules are the model's. Thread-safe.
+Changes are carried out on the registry's writer thread; reading needs no lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from rie_server.errors import ResourceNotFoundException
-from rie_server.model.alias import Alias
-from rie_server.model.alias_rules import with_changed_alias, with_new_alias, without_alias
-from rie_server.model.arn import FunctionArn
-from rie_server.model.function_record import FunctionRecord, State, runnable
-from rie_server.model.resource_policy import ResourcePolicy
+from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.function_record import FunctionRecord, runnable
 from rie_server.model.version_rules import check_publishable, published, unchanged_version, without_version
+from rie_server.registry.code_keeping import CodeKeeper
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import ServingVersions
 
+Write = Callable[[Callable[[], FunctionRecord]], FunctionRecord]
 
-class VersionControl:
+
+class Versions:
     """
     Args:
         write: carries a change out on the writer thread and waits for it.
     """
 
-    def __init__(
-        self, *, records: FunctionRecords, serving: ServingVersions, write: Callable[[Callable[[], Any]], Any]
-    ) -> None:
+    def __init__(self, *, records: FunctionRecords, serving: ServingVersions, code: CodeKeeper, write: Write) -> None:
         self._records = records
         self._serving = serving
+        self._code = code
         self._write = write
 
-    # --- versions -----------------------------------------------------------------------------------------------------
-
     def publish(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord:
-        """The function as its newest version: a new one, unless nothing has changed since the last one.
+        """Makes a version of ``$LATEST``, which runs at once; returns the function as that version, or as the last one
+        if nothing has changed since.
+
+        Args:
+            members: of PublishVersion.
 
         Raises:
-            ResourceNotFoundException: no such function.
-            InvalidParameterValueException, PreconditionFailedException, ResourceConflictException: see
-                ``version_rules.check_publishable``.
+            LambdaError: in AWS's words.
         """
 
         def write() -> FunctionRecord:
-            record = self._known(function)
+            record = self._records.get(function.unqualified)
             check_publishable(record, members)
-            same = unchanged_version(record)
-            if same is not None:
-                return record.at(same.version)
-            after = self.published(record, members.get("Description"))
-            version = after.versions[str(after.last_version)]
-            self._records.store(after)
-            serving = self._serving.find(record.arn)
-            if version.life.state is State.ACTIVE and serving is not None:
-                self._serving.publish(
-                    record.arn, runnable(record.arn, version.deployment, serving.code_directory, version.version)
-                )
-            self._records.show(after)
-            return after.at(version.version)
+            existing = unchanged_version(record)
+            if existing is not None:
+                return record.at(existing.version)
+            self._records.check_room(record.current.code.size_bytes)
+            record = _published(record, members.get("Description"))
+            number = str(record.last_version)
+            deployment = record.versions[number].deployment
+            directory = self._code.directory(deployment.code)
+            self._records.store(record)
+            # Published first: who sees Active may invoke at once.
+            self._serving.publish(record.arn, runnable(record.arn, deployment, directory, number))
+            self._records.show(record)
+            return record.at(number)
 
-        result: FunctionRecord = self._write(write)
-        return result
+        return self._write(write)
 
-    def published(self, record: FunctionRecord, description: str | None = None) -> FunctionRecord:
-        """``record`` with ``$LATEST`` as its newest version; on the writer thread, not yet saved."""
-        return published(
-            record,
-            description,
-            deployment_id=str(uuid4()),
-            revision_id=str(uuid4()),
-            latest_revision_id=str(uuid4()),
-        )
+    @staticmethod
+    def published_with(record: FunctionRecord, members: Mapping[str, Any]) -> tuple[FunctionRecord, FunctionRecord]:
+        """For CreateFunction and UpdateFunctionCode, where ``$LATEST`` is still being prepared: what is shown, and what
+        is to be saved. With ``Publish`` the former is the function as the version that settles with it.
+        """
+        if not members.get("Publish"):
+            return record, record
+        existing = unchanged_version(record)
+        if existing is not None:
+            return record.at(existing.version), record
+        record = _published(record, None)
+        return record.at(str(record.last_version)), record
 
     def list(self, function: FunctionArn) -> Sequence[FunctionRecord]:
-        """``$LATEST`` and every published version, oldest first."""
-        record = self._known(function)
-        return [record, *(record.at(version) for version in record.versions)]
-
-    def delete(self, function: FunctionArn, version: str) -> None:
-        """Forgets a published version; one that is not there is as good as deleted.
+        """The function as each of its versions, ``$LATEST`` first.
 
         Raises:
+            ResourceNotFoundException: no such function.
+        """
+        return versions_of(self._records.get(function.unqualified))
+
+    def delete(self, function: FunctionArn, version: str) -> None:
+        """Forgets a version; harmless where there is none of this number.
+
+        Raises:
+            ResourceNotFoundException: no such function.
             ResourceConflictException: an alias refers to it.
         """
 
-        def write() -> None:
-            record = self._known(function)
-            after = without_version(record, version)
-            if after is not record:
-                self._records.save(after)
+        def write() -> FunctionRecord:
+            before = self._records.get(function.unqualified)
+            record = without_version(before, version)
+            if record is not before:
+                self._records.save(record)
                 self._serving.withdraw(record.arn, version)
+            return record
 
         self._write(write)
 
-    # --- aliases ------------------------------------------------------------------------------------------------------
 
-    def create_alias(self, function: FunctionArn, members: Mapping[str, Any]) -> Alias:
-        """Raises as ``alias_rules.with_new_alias`` does."""
-        return self._change_alias(
-            function, members["Name"], lambda record: with_new_alias(record, members, revision_id=str(uuid4()))
-        )
+def versions_of(record: FunctionRecord) -> Sequence[FunctionRecord]:
+    """``record`` as each of its versions, ``$LATEST`` first."""
+    return [record.at(version) for version in (LATEST, *record.versions)]
 
-    def update_alias(self, function: FunctionArn, members: Mapping[str, Any]) -> Alias:
-        """Raises as ``alias_rules.with_changed_alias`` does."""
-        return self._change_alias(
-            function, members["Name"], lambda record: with_changed_alias(record, members, revision_id=str(uuid4()))
-        )
 
-    def delete_alias(self, function: FunctionArn, name: str) -> None:
-        """Forgets an alias; one that is not there is as good as deleted."""
-
-        def write() -> None:
-            record = self._known(function)
-            after = without_alias(record, name)
-            if after is not record:
-                self._records.save(after)
-                self._serving.route(record.arn, after.aliases.values())
-
-        self._write(write)
-
-    def alias(self, function: FunctionArn, name: str) -> Alias:
-        """
-        Raises:
-            ResourceNotFoundException: no such function or alias.
-        """
-        record = self._records.by_arn.get(function.unqualified)
-        alias = None if record is None else record.aliases.get(name)
-        if alias is None:
-            raise ResourceNotFoundException(f"Cannot find alias arn: {function.qualified(name)}")
-        return alias
-
-    def aliases(self, function: FunctionArn, version: str | None = None) -> Sequence[Alias]:
-        """By name; with ``version`` only those that refer to it."""
-        aliases = sorted(self._known(function).aliases.values(), key=lambda alias: alias.name)
-        return [alias for alias in aliases if version is None or version in alias.targets]
-
-    # --- resource policies --------------------------------------------------------------------------------------------
-
-    def policy(self, function: FunctionArn) -> ResourcePolicy | None:
-        """The policy of the function, or of the version or alias that it names.
-
-        Raises:
-            ResourceNotFoundException: no such function, version or alias.
-        """
-        return self._qualified(function).policies.get(function.qualifier or "")
-
-    def change_policy(
-        self, function: FunctionArn, rule: Callable[[ResourcePolicy | None], ResourcePolicy | None]
-    ) -> None:
-        """Replaces the policy by what ``rule`` makes of it; None removes it. What ``rule`` raises is raised here."""
-
-        def write() -> None:
-            record = self._qualified(function)
-            qualifier = function.qualifier or ""
-            after = rule(record.policies.get(qualifier))
-            policies = {key: policy for key, policy in record.policies.items() if key != qualifier}
-            if after is not None:
-                policies[qualifier] = after
-            self._records.save(replace(record, policies=policies))
-
-        self._write(write)
-
-    # ------------------------------------------------------------------------------------------------------------------
-
-    def _change_alias(
-        self, function: FunctionArn, name: str, rule: Callable[[FunctionRecord], FunctionRecord]
-    ) -> Alias:
-        def write() -> Alias:
-            after = rule(self._known(function))
-            self._records.store(after)
-            self._serving.route(after.arn, after.aliases.values())
-            self._records.show(after)
-            return after.aliases[name]
-
-        result: Alias = self._write(write)
-        return result
-
-    def _known(self, function: FunctionArn) -> FunctionRecord:
-        record = self._records.by_arn.get(function.unqualified)
-        if record is None:
-            raise ResourceNotFoundException(f"Function not found: {function.unqualified}")
-        return record
-
-    def _qualified(self, function: FunctionArn) -> FunctionRecord:
-        record = self._known(function)
-        if record.version_of(function.qualifier) is None:
-            if function.qualifier is not None and not function.qualifier.isdecimal():
-                raise ResourceNotFoundException(f"Cannot find alias arn: {function}")
-            raise ResourceNotFoundException(f"Function not found: {function}")
-        return record
+def _published(record: FunctionRecord, description: str | None) -> FunctionRecord:
+    deployment_id, revision_id, latest_revision_id = (str(uuid4()) for _ in range(3))
+    return published(
+        record,
+        description,
+        deployment_id=deployment_id,
+        revision_id=revision_id,
+        latest_revision_id=latest_revision_id,
+    )

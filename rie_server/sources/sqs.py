@@ -94,9 +94,6 @@ class SqsSource:
         self._ask_url("ReceiveMessage")
         self.attributes()
 
-    def interrupt(self) -> None:
-        """Nothing: a long poll ends by itself."""
-
     def attributes(self) -> Mapping[str, str]:
         """The queue's ``VisibilityTimeout`` and ``ApproximateNumberOfMessages``."""
         answer = self._call("GetQueueAttributes", AttributeNames=list(_ATTRIBUTES))

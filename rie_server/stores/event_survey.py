@@ -6,9 +6,9 @@ An event whose server has died counts as in flight until another one takes it ov
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, false, null, or_, select
+from sqlalchemy import ColumnElement, Row, and_, false, func, null, or_, select
 
-from rie_server.model.arn import FunctionArn
+from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_progress import EventFilter, EventProgress, EventState
 from rie_server.stores.database import Database
 from rie_server.stores.schema import CLAIMED, QUEUED, events
@@ -42,6 +42,8 @@ class DatabaseEventSurvey:
         query = _seen.limit(limit)
         if wanted.function is not None:
             query = query.where(events.c.function_key.endswith(f":function:{wanted.function}", autoescape=True))
+        if wanted.qualifier is not None:
+            query = query.where(func.coalesce(events.c.qualifier, LATEST) == wanted.qualifier)
         if wanted.request_id is not None:
             query = query.where(events.c.request_id == wanted.request_id)
         if wanted.state is not None:

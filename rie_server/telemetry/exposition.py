@@ -62,7 +62,7 @@ def exposition(
     functions: Mapping[FunctionArn, FunctionCounts],
     concurrency: ConcurrencyCounts,
     accept: str,
-    polls: Sequence[PollCounts] = (),
+    polls: Sequence[PollCounts],
 ) -> tuple[str, bytes]:
     """Content type and text, in the format that an Accept header prefers."""
     registry = CollectorRegistry(auto_describe=False)

@@ -15,16 +15,21 @@ from rie_server.model.event_invoke import EndingCondition, EventEnding
 from rie_server.model.event_progress import DeliveryOutcome
 from rie_server.observing import ConcurrencyCounts
 from rie_server.ports import Clock
-from rie_server.telemetry.counts import FunctionCounts, PollCounts
+from rie_server.telemetry.counts import FunctionCounts
+from rie_server.telemetry.poll_metrics import PollMetrics
 
 
 class Metrics:
     """
     Args:
         clock: the one that dates events.
+
+    Attributes:
+        polls: counts what pollers do.
     """
 
     def __init__(self, *, clock: Clock) -> None:
+        self.polls = PollMetrics()
         self._clock = clock
         self._lock = threading.Lock()
         self._functions: dict[FunctionArn, FunctionCounts] = {}
@@ -85,13 +90,11 @@ class Metrics:
                 copies[function].add(counts)
         return copies
 
-    def expose(
-        self, concurrency: ConcurrencyCounts, accept: str, polls: Sequence[PollCounts] = ()
-    ) -> tuple[str, bytes]:
+    def expose(self, concurrency: ConcurrencyCounts, accept: str) -> tuple[str, bytes]:
         """All metrics as Prometheus reads them: content type and text, in the format that ``accept`` prefers."""
         from rie_server.telemetry.exposition import exposition  # noqa: PLC0415 - only who scrapes needs the library
 
-        return exposition(self.snapshot(), concurrency, accept, polls)
+        return exposition(self.snapshot(), concurrency, accept, self.polls.snapshot())
 
     def _of(self, function: FunctionArn) -> FunctionCounts:
         return self._functions.get(function) or self._new(function)

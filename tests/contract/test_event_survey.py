@@ -136,6 +136,16 @@ def test_events_are_found_by_function_request_and_state(queue: Queue) -> None:
     assert queue.ids(state=EventState.DROPPED) == []
 
 
+def test_events_are_found_by_the_qualifier_that_was_invoked(queue: Queue) -> None:
+    queue.add("unqualified")
+    queue.add("latest", function=ORDERS.qualified("$LATEST"))
+    queue.add("alias", function=ORDERS.qualified("live"))
+    assert queue.ids(function="orders") == ["unqualified", "latest", "alias"]
+    assert queue.ids(function="orders", qualifier="live") == ["alias"]
+    assert queue.ids(function="orders", qualifier="$LATEST") == ["unqualified", "latest"]
+    assert queue.ids(function="orders", qualifier="7") == []
+
+
 def test_the_oldest_come_first_and_only_so_many(queue: Queue) -> None:
     for number in range(5):
         queue.add(str(number))

@@ -9,15 +9,13 @@ from typing import Any
 from rie_server.api.lambda_api.code_download import code_path
 from rie_server.api.lambda_api.paging import page
 from rie_server.api.lambda_api.scope import Operation, Scope, unqualified_only
-from rie_server.errors import (
-    CodeSigningConfigNotFoundException,
-    InvalidParameterValueException,
-    ResourceNotFoundException,
-)
+from rie_server.api.lambda_api.versions import place_of_version
+from rie_server.errors import CodeSigningConfigNotFoundException, InvalidParameterValueException
 from rie_server.limits import LIST_FUNCTIONS_PAGE
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_description import describe, describe_code, describe_concurrency, describe_in_list
 from rie_server.model.function_record import FunctionRecord
+from rie_server.registry.versions import versions_of
 
 
 def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -26,7 +24,7 @@ def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
             "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
             f"{members['CodeSigningConfigArn']}."
         )
-    return _describe_changed(scope.registry.create(scope.function(members), members))
+    return describe(scope.registry.create(scope.function(members), members))
 
 
 def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -36,7 +34,7 @@ def get_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
         "Configuration": describe(record, qualifier=function.qualifier),
         "Code": describe_code(record, f"{scope.base_url}{code_path(record.current.code)}"),
         "Tags": record.tags or None,
-        "Concurrency": describe_concurrency(record) if record.version == LATEST else None,
+        "Concurrency": describe_concurrency(record),
     }
 
 
@@ -49,18 +47,24 @@ def list_functions(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any
     if "MasterRegion" in members:
         return {"Functions": []}  # it asks for replicas at the edge, and there are none
     records = scope.registry.list(region=scope.region, account=scope.account)
-    if members.get("FunctionVersion") == "ALL":
-        every = [record.at(version) for record in records for version in (LATEST, *record.versions)]
-        shown, marker = page(every, members, largest=LIST_FUNCTIONS_PAGE, name=_place)
-        described = [describe_in_list(record, qualifier=record.version) for record in shown]
-    else:
-        shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=lambda record: record.arn.name)
-        described = [describe_in_list(record) for record in shown]
-    return {"Functions": described, "NextMarker": marker}
+    every_version = members.get("FunctionVersion") == "ALL"
+    if every_version:
+        records = [version for record in records for version in versions_of(record)]
+    shown, marker = page(records, members, largest=LIST_FUNCTIONS_PAGE, name=_place)
+    return {
+        "Functions": [describe_in_list(record, qualified=every_version) for record in shown],
+        "NextMarker": marker,
+    }
+
+
+def _place(record: FunctionRecord) -> str:
+    """Where a version of a function stands in a list of all: by name, whose letters all come after a space."""
+    return f"{record.arn.name} {place_of_version(record)}"
 
 
 def update_function_code(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _describe_changed(scope.registry.update_code(_function_itself(scope, members), members))
+    record = scope.registry.update_code(_function_itself(scope, members), members)
+    return describe(record, qualifier=None if record.version == LATEST else record.version)
 
 
 def update_function_configuration(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -76,7 +80,8 @@ def delete_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
     if function.qualifier == LATEST:
         raise InvalidParameterValueException("$LATEST version cannot be deleted without deleting the function.")
     if not function.qualifier.isdecimal():
-        raise ResourceNotFoundException(f"Function not found: {function}")
+        scope.registry.get(function)
+        raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
     scope.registry.versions.delete(function, function.qualifier)
     return {"StatusCode": 204}
 
@@ -90,19 +95,8 @@ def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -
 def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     """The runtime is the one of this machine, always its newest."""
     function = scope.function(members)
-    scope.registry.get(function)
-    return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(LATEST))}
-
-
-def _describe_changed(record: FunctionRecord) -> Mapping[str, Any]:
-    """What was created or updated; with ``Publish`` that is a version, and named so."""
-    return describe(record, qualifier=None if record.version == LATEST else record.version)
-
-
-def _place(record: FunctionRecord) -> str:
-    """Functions by name, their versions by number; ``$LATEST`` comes first."""
-    number = 0 if record.version == LATEST else int(record.version)
-    return f"{record.arn.name} {number:012d}"
+    version = scope.registry.get(function).version
+    return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(version))}
 
 
 def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:

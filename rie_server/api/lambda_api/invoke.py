@@ -65,7 +65,9 @@ class InvokeOperation:
         invocation_type = headers.get("x-amz-invocation-type")
         log_type = headers.get("x-amz-log-type")
         client_context = headers.get("x-amz-client-context")
-        if invocation_type not in _VALID_TYPES or log_type or client_context or request.query:
+        tenant_id = headers.get("x-amz-tenant-id")
+        unusual = log_type or client_context or tenant_id is not None or request.query
+        if unusual or invocation_type not in _VALID_TYPES:
             self._validate(request)
         function = called_function(request, request.path[len(PREFIX) : -len(SUFFIX)], self._settings, self._validate)
         if invocation_type in _USUAL_TYPES:
@@ -76,7 +78,7 @@ class InvokeOperation:
                 want_log_tail=log_type == "Tail",
                 client_context=_client_context(client_context) if client_context else None,
                 trace_header=trace_header(request, self._clock),
-                tenant_id=headers.get("x-amz-tenant-id"),
+                tenant_id=tenant_id,
             )
             deferred = Deferred(request.connection)
             self._invoker.invoke(invoke_request, partial(_deliver, deferred, invoke_request))
@@ -93,7 +95,7 @@ def _client_context(header: str) -> str:
     try:
         text = base64.b64decode(header, validate=True).decode()
         context = json.loads(text)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         context = None
     if not isinstance(context, dict):
         raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")

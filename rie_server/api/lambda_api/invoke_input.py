@@ -60,6 +60,8 @@ def event_payload(body: bytes, limit_bytes: int, invocation_type: InvocationType
 
 
 def trace_header(request: Request, clock: Clock) -> str:
-    """The caller's, or that of a trace which begins here."""
+    """The caller's, or that of a trace which begins here. What no trace header can hold would end the runtime."""
     given = request.headers.get("x-amzn-trace-id")
-    return given or new_trace_header(clock.now(), random_digits(), random_digits())
+    if given and given.isascii() and given.isprintable():
+        return given
+    return new_trace_header(clock.now(), random_digits(), random_digits())

@@ -105,10 +105,10 @@ def _scalar(shape: Shape, value: Any) -> Any:
     if isinstance(value, list):
         raise SerializationException("Start of list found where not expected")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if shape.kind in _INTEGERS and number and math.isfinite(value):
+    if shape.kind in _INTEGERS and number and (isinstance(value, int) or math.isfinite(value)):
         return int(value)
     if shape.kind in {"double", "timestamp"} and number:
-        return float(value)
+        return _floating(value)
     if shape.kind == "boolean" and isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -117,6 +117,14 @@ def _scalar(shape: Shape, value: Any) -> Any:
         if shape.kind == "blob":
             return _from_base64(value)
     raise SerializationException(f"{_token(value)} can not be converted to {_WORDS.get(shape.kind, 'a ' + shape.kind)}")
+
+
+def _floating(value: float) -> float:
+    """JSON can spell whole numbers that no double reaches."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _text(value: str) -> str:

@@ -7,6 +7,7 @@ has brought in is safe to call where nothing may wait.
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from rie_server.api.exchange import Deferred, HotOperation, HotRoute, Reply, Request
 from rie_server.api.lambda_api import (
@@ -22,7 +23,7 @@ from rie_server.api.lambda_api import (
     tags,
     versions,
 )
-from rie_server.api.lambda_api.reading import read_input
+from rie_server.api.lambda_api.reading import read_input, read_value
 from rie_server.api.lambda_api.rendering import error_reply, request_scope
 from rie_server.api.lambda_api.routes import Routes, sibling_service
 from rie_server.api.lambda_api.scope import Operation, Scope
@@ -104,6 +105,17 @@ class LambdaApi:
             raise _unknown(request)
         operation, parameters = found
         check_input(self._model, operation, read_input(self._model, operation, parameters, request))
+
+    def checked_members(self, operation: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The members of an operation's input out of what JSON, or a template, has for them.
+
+        Raises:
+            LambdaError: what AWS says about it.
+        """
+        found = self._model.operations[operation]
+        members = read_value(self._model, self._model.shape(found.input_shape or ""), document)
+        check_input(self._model, found, members)
+        return dict(members)
 
     def __call__(self, request: Request) -> Reply | Deferred:
         request_id = new_request_id()

@@ -1,4 +1,4 @@
-"""The operations on published versions."""
+"""The operations on published versions. Deleting one is DeleteFunction's business, with a qualifier."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,21 +12,20 @@ from rie_server.model.function_record import FunctionRecord
 
 
 def publish_version(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    record = scope.registry.versions.publish(unqualified_only(scope.function(members)), members)
+    function = unqualified_only(scope.function(members))
+    record = scope.registry.versions.publish(function, members)
     return describe(record, qualifier=record.version)
 
 
 def list_versions_by_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    versions = scope.registry.versions.list(scope.function(members).unqualified)
-    shown, marker = page(versions, members, largest=LIST_VERSIONS_PAGE, name=_place)
-    return {
-        "Versions": [describe_in_list(record, qualifier=record.version) for record in shown],
-        "NextMarker": marker,
-    }
+    versions = scope.registry.versions.list(scope.function(members))
+    shown, marker = page(versions, members, largest=LIST_VERSIONS_PAGE, name=place_of_version)
+    return {"Versions": [describe_in_list(record, qualified=True) for record in shown], "NextMarker": marker}
 
 
-def _place(record: FunctionRecord) -> str:
-    return f"{0 if record.version == LATEST else int(record.version):012d}"
+def place_of_version(record: FunctionRecord) -> str:
+    """Where a version stands among others, as a text: ``$LATEST`` first, then by number."""
+    return "" if record.version == LATEST else f"{int(record.version):020}"
 
 
 OPERATIONS: Mapping[str, Operation] = {

@@ -44,8 +44,12 @@ class EventOperations:
         the last one first; of each up to ``limit``.
         """
         query = query_of(request, "function", "request_id", "state", "limit")
+        function, qualifier = _function(query.get("function"))
         wanted = EventFilter(
-            function=query.get("function"), request_id=query.get("request_id"), state=_state(query.get("state"))
+            function=function,
+            qualifier=qualifier,
+            request_id=query.get("request_id"),
+            state=_state(query.get("state")),
         )
         found = self._events.events(wanted, limit=_limit(query.get("limit")))
         return json_reply({"events": [document_of(event) for event in found]})
@@ -133,6 +137,14 @@ def _response(payload: bytes) -> Any:
     except (ValueError, RecursionError):
         return payload.decode("utf-8", "replace")
     return document
+
+
+def _function(text: str | None) -> tuple[str | None, str | None]:
+    """Name and qualifier of what the caller calls ``orders``, ``orders:live`` (as the command shows it) or an ARN."""
+    if text is None:
+        return None, None
+    name, _, qualifier = text.rpartition("function:")[2].partition(":")
+    return name, qualifier or None
 
 
 def _state(text: str | None) -> EventState | None:

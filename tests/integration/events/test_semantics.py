@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import RieServer, wait_until
 from tests.integration.events.crashing import lines
-from tests.integration.invoke.deploying import create
+from tests.integration.invoke.deploying import create, wait_updated
 from tests.servers.moto import REGION, MotoServer
 
 ARN = f"arn:aws:lambda:{REGION}:000000000000:function:"
@@ -96,6 +96,11 @@ class Case:
         """The request ids of the runs, as soon as there are ``count``."""
         wait_until(lambda: len(lines(self._runs)) >= count, what=f"run {count}")
         return lines(self._runs)
+
+    def forget(self) -> None:
+        """What has become of the event is as if it had not been, for the next one."""
+        self._runs.unlink()
+        self._records.unlink()
 
     @property
     def has_record(self) -> bool:
@@ -243,54 +248,34 @@ def test_a_version_and_the_function_itself_have_configurations_of_their_own(worl
     assert about(case.record()) == ("RetriesExhausted", 1)
 
 
-def test_an_alias_and_its_version_have_configurations_of_their_own(world: World, tmp_path: Path) -> None:
-    case = Case(world, tmp_path, "aliased", MaximumRetryAttempts=2)
-    assert world.client.publish_version(FunctionName="aliased")["Version"] == "1"
-    on_failure = {"OnFailure": {"Destination": f"{ARN}records"}}
-    case.configure_alias("live", "1", MaximumRetryAttempts=1, DestinationConfig=on_failure)
-    case.send(failures=9, Qualifier="live")
-    case.runs(1)
-    world.advance(60)
+def test_events_of_an_alias_and_of_a_version_go_by_their_own_configuration_and_their_versions_dead_letter_queue(
+    world: World, tmp_path: Path
+) -> None:
+    letters = world.moto.create_queue("letters-of-version-1")
+    case = Case(world, tmp_path, "aliased", members={"DeadLetterConfig": {"TargetArn": letters}})
+    client, records = world.client, {"OnFailure": {"Destination": f"{ARN}records"}}
+    client.publish_version(FunctionName="aliased")
+    client.create_alias(FunctionName="aliased", Name="live", FunctionVersion="1")
+    client.update_function_configuration(FunctionName="aliased", DeadLetterConfig={"TargetArn": ""})
+    wait_updated(client, "aliased")
+    for qualifier, retries in (("live", 0), ("1", 1)):
+        client.put_function_event_invoke_config(
+            FunctionName="aliased", Qualifier=qualifier, MaximumRetryAttempts=retries, DestinationConfig=records
+        )
 
-    record = case.record()
-    assert about(record) == ("RetriesExhausted", 2)
-    assert record["requestContext"]["functionArn"] == f"{ARN}aliased:live"
-    assert record["responseContext"]["executedVersion"] == "1"
+    for attempts, qualifier in ((1, "live"), (2, "1"), (3, "$LATEST")):
+        request_id = case.send(failures=99, Qualifier=qualifier)
+        world.advance(180)
+        record = case.record()
+        assert about(record) == ("RetriesExhausted", attempts)
+        assert record["requestContext"]["functionArn"] == f"{ARN}aliased:{qualifier}"
+        executed = "$LATEST" if qualifier == "$LATEST" else "1"
+        assert record["responseContext"]["executedVersion"] == executed
+        assert case.runs(attempts) == [request_id] * attempts
+        case.forget()
 
-
-def test_a_published_version_goes_by_its_own_configuration_and_dead_letter_queue(world: World, tmp_path: Path) -> None:
-    case = Case(world, tmp_path, "numbered", members={"DeadLetterConfig": {"TargetArn": world.dead}})
-    world.client.publish_version(FunctionName="numbered")
-    world.client.update_function_configuration(FunctionName="numbered", DeadLetterConfig={"TargetArn": ""})
-    world.client.get_waiter("function_updated_v2").wait(FunctionName="numbered")
-    world.client.put_function_event_invoke_config(FunctionName="numbered", Qualifier="1", MaximumRetryAttempts=0)
-    request_id = case.send(failures=9, Qualifier="1")
-
-    (letter,) = wait_until(lambda: world.moto.messages("dead"), what="the dead letter")
-    assert letter["MessageAttributes"]["RequestID"]["StringValue"] == request_id
-    assert case.runs(1) == [request_id]
-    assert not case.has_record, "the function's own destinations are not the version's"
-
-
-def test_the_events_of_a_deleted_function_go_where_it_said_also_after_a_restart(tmp_path: Path) -> None:
-    folder = tmp_path / "rie"
-    folder.mkdir()
-    with MotoServer() as moto:
-        server = RieServer(folder, environ=moto.environ, clock="manual", region=REGION)
-        server.wait_ready()
-        world = World(server, moto)
-        create(world.client, "records", RECORD)
-        case = Case(world, tmp_path, "short-lived", members={"DeadLetterConfig": {"TargetArn": world.dead}})
-        request_id = case.send(failures=9)
-        case.runs(1)
-        world.advance(0)
-        server.client().delete_function(FunctionName="short-lived")
-        server.stop()
-
-        again = RieServer(folder, environ=moto.environ, clock="manual", region=REGION)
-        again.wait_ready()
-        _advance(again, 60)
-        (letter,) = wait_until(lambda: moto.messages("dead"), what="the dead letter")
-        again.stop()
-    assert letter["MessageAttributes"]["RequestID"]["StringValue"] == request_id
-    assert letter["MessageAttributes"]["ErrorCode"]["StringValue"] == "404"
+    letters_of = [
+        message["MessageAttributes"]["ErrorCode"]["StringValue"]
+        for message in world.moto.messages("letters-of-version-1")
+    ]
+    assert letters_of == ["200", "200"], "only version 1 has a dead-letter queue"

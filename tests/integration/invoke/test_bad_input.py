@@ -1,5 +1,6 @@
 """Bad input from callers, each with AWS's status, code and message; after each of it the server still answers."""
 
+import base64
 import io
 import socket
 import stat
@@ -67,6 +68,14 @@ def enum_words(value: str, member: str) -> str:
             ),
         ),
         (
+            {"FunctionName": "hello", "ClientContext": base64.b64encode(b'{"a":' + b"[" * 2000).decode()},
+            (
+                400,
+                "InvalidRequestContentException",
+                "Client context must be a valid Base64-encoded JSON object.",
+            ),
+        ),
+        (
             {"FunctionName": "hello", "Payload": b"x" * (6 * 1024 * 1024 + 1)},
             (
                 413,
@@ -107,6 +116,26 @@ def test_a_wrong_enum_is_a_validation_exception(lenient: Any, members: dict[str,
     status, code, message = error_of(lenient.invoke, FunctionName="hello", **members)
     assert (status, code) == (400, "ValidationException")
     assert message.startswith(words)
+
+
+@pytest.mark.parametrize("trace", [b"Root=\xff", b"Root=1\t2"])
+def test_a_trace_header_that_cannot_be_one_begins_a_new_trace_and_ends_no_runtime(
+    shared: RieServer, trace: bytes
+) -> None:
+    url = f"{shared.url}/2015-03-31/functions/hello/invocations"
+    answer = requests.post(url, b"{}", headers={"X-Amzn-Trace-Id": trace}, timeout=10)
+    assert (answer.status_code, answer.headers.get("X-Amz-Function-Error")) == (200, None)
+    assert answer.headers["X-Amzn-Trace-Id"].startswith("Root=1-")
+
+
+def test_a_tenant_id_that_aws_does_not_allow_is_refused_before_anything_runs(shared: RieServer) -> None:
+    url = f"{shared.url}/2015-03-31/functions/hello/invocations"
+    for invocation_type in ("RequestResponse", "Event"):
+        headers = {"X-Amz-Tenant-Id": b"\xff", "X-Amz-Invocation-Type": invocation_type}
+        answer = requests.post(url, b"{}", headers=headers, timeout=10)
+        assert answer.status_code == 400
+        assert answer.headers["x-amzn-ErrorType"] == "ValidationException"
+        assert "'tenantId'" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("invocation_type", ["RequestResponse", "Event"])

@@ -89,6 +89,16 @@ def test_functions_and_their_code_survive_a_restart(rie: RieServer) -> None:
     assert error_of(client.get_function, FunctionName="goes")[:2] == (404, "ResourceNotFoundException")
 
 
+def test_a_second_server_on_the_same_data_folder_is_refused_with_one_line(rie: RieServer, tmp_path: Path) -> None:
+    second = RieServer(tmp_path, data_dir=rie.data_dir)
+    assert second.process.wait(10) == 1
+    assert second.output == (
+        f"rie: Another server runs with the data folder {rie.data_dir}; give this one its own (RIE_DATA_DIR).\n"
+    )
+    create(rie.client(), "stays", PID)
+    assert isinstance(invoke(rie.client(), "stays").payload, int)
+
+
 def test_functions_survive_kill_9_and_nothing_else_does(rie: RieServer) -> None:
     client = rie.client()
     create(client, "stays", PID)

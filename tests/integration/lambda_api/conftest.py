@@ -16,8 +16,6 @@ from rie_server.api.exchange import Deferred, Request
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.clock import SystemClock
 from rie_server.config import Settings
-from rie_server.errors import ResourceNotFoundException
-from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import SourceKind
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
@@ -65,7 +63,7 @@ class ControlPlane:
             store=MemoryMappingStore(),
             makers=dict.fromkeys(SourceKind, self.pollers),
             inspectors=dict.fromkeys(SourceKind, self.inspector),
-            function_exists=self._has_function,
+            function_exists=self.registry.has,
             on_gone=lambda _: None,
             real=self.clock,
         )
@@ -86,18 +84,6 @@ class ControlPlane:
             concurrency_limit=1000,
         )
 
-    def restart_registry(self) -> None:
-        """What a restart of the server does to its functions."""
-        self.registry.close()
-        self.registry = self._new_registry()
-        self.registry.start()
-        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
-
-    def resolved(self, name: str, qualifier: str) -> str:
-        """The version that an invocation would run now."""
-        arn = FunctionArn(region="us-east-1", account="000000000000", name=name, qualifier=qualifier)
-        return self.registry.resolve(arn).version
-
     def start(self) -> None:
         self.clock.start()
         self.registry.start()
@@ -113,13 +99,6 @@ class ControlPlane:
         self.mappings.close()
         self.registry.close()
         self.clock.close()
-
-    def _has_function(self, function: FunctionArn) -> bool:
-        try:
-            self.registry.get(function)
-        except ResourceNotFoundException:
-            return False
-        return True
 
     def client(self, region: str = "us-east-1") -> Any:
         client = _SESSION.client(

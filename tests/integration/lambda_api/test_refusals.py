@@ -240,7 +240,7 @@ def test_updates_are_refused_like_creation(client: Any) -> None:
 
 
 def test_members_that_this_server_cannot_honour_are_refused_not_ignored(client: Any) -> None:
-    assert refusal(client, PublishTo="LATEST_PUBLISHED")[:2] == (400, "InvalidParameterValueException")
+    assert refusal(client, PublishTo="LATEST_PUBLISHED")[:2] == (501, "NotImplementedException")
     provider = {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": (
         "arn:aws:lambda:us-east-1:000000000000:capacity-provider:c"
     )}}  # fmt: skip
@@ -257,13 +257,12 @@ def test_members_that_this_server_cannot_honour_are_refused_not_ignored(client: 
 
 
 def test_an_operation_that_is_not_implemented_says_which(client: Any) -> None:
-    create(client)
-    assert error_of(client.list_capacity_providers) == (
+    publishers = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/any"]}
+    assert error_of(client.create_code_signing_config, AllowedPublishers=publishers) == (
         501,
         "NotImplementedException",
-        "ListCapacityProviders is not implemented by this server.",
+        "CreateCodeSigningConfig is not implemented by this server.",
     )
-    assert error_of(client.list_layers)[2].startswith("ListLayers ")
 
 
 def post(control_plane: ControlPlane, body: bytes, path: str = "/2015-03-31/functions") -> requests.Response:

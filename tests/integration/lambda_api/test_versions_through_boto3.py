@@ -1,266 +1,124 @@
-"""Published versions, aliases and policies, as boto3 sees them; texts are AWS's."""
+"""Published versions as a client sees them: members, statuses, messages."""
 
-import json
 from typing import Any
 
 import pytest
+import requests
 
 from tests.fakes.registry_ports import zip_of
 from tests.integration.lambda_api.conftest import ControlPlane
-from tests.integration.lambda_api.test_functions_through_boto3 import ARN, ROLE, create, error_of, shown, wait
+from tests.integration.lambda_api.test_functions_through_boto3 import ARN, RECORDED, create, error_of, shown, wait
+
+INVALID, NOT_FOUND, CONFLICT = (
+    "InvalidParameterValueException",
+    "ResourceNotFoundException",
+    "ResourceConflictException",
+)
+# What AWS was recorded to answer PublishVersion with.
+PUBLISHED = (RECORDED | {"LastUpdateStatus"}) - {"StateReason", "StateReasonCode"}
+LISTED = PUBLISHED - {"State", "LastUpdateStatus", "RuntimeVersionConfig"}
 
 
 @pytest.fixture
-def function(client: Any) -> Any:
-    """A client of a server with one active function, ``f``."""
+def active(client: Any) -> Any:
+    """A client of a server with one function, ``f``."""
     create(client)
     wait(client, "function_active_v2")
     return client
 
 
-def change(client: Any, **members: Any) -> None:
-    client.update_function_configuration(FunctionName="f", **members)
-    wait(client, "function_updated_v2")
+def update(client: Any, name: str = "f", **members: Any) -> None:
+    client.update_function_configuration(FunctionName=name, **members)
+    wait(client, "function_updated_v2", name)
 
 
-def publish(client: Any, **members: Any) -> dict[str, Any]:
-    return shown(client.publish_version(FunctionName="f", **members))
+def wait_published(client: Any, version: str) -> None:
+    waiter = client.get_waiter("published_version_active")
+    waiter.wait(FunctionName="f", Qualifier=version, WaiterConfig={"Delay": 0.01, "MaxAttempts": 500})
 
 
-# --- versions ---------------------------------------------------------------------------------------------------------
+def versions_of(client: Any, name: str = "f") -> list[str]:
+    return [one["Version"] for one in client.list_versions_by_function(FunctionName=name)["Versions"]]
 
 
-def test_a_published_version_is_the_function_as_it_was(function: Any) -> None:
-    change(function, Description="before", Timeout=7)
-    answer = function.publish_version(FunctionName="f", Description="the first")
-    version = shown(answer)
-    change(function, Description="after", Timeout=9)
-
+def test_a_version_is_answered_with_the_members_recorded_from_aws(active: Any) -> None:
+    latest = active.get_function_configuration(FunctionName="f")
+    answer = active.publish_version(FunctionName="f", Description="first")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
-    assert (version["Version"], version["FunctionArn"], version["Description"]) == ("1", f"{ARN}:1", "the first")
-    kept = shown(function.get_function_configuration(FunctionName="f", Qualifier="1"))
-    assert (kept["Timeout"], kept["Description"], kept["State"]) == (7, "the first", "Active")
-    assert function.get_function_configuration(FunctionName=f"{ARN}:1")["FunctionArn"] == f"{ARN}:1"
-    latest = shown(function.get_function_configuration(FunctionName="f"))
-    assert (latest["Timeout"], latest["Version"], latest["FunctionArn"]) == (9, "$LATEST", ARN)
-    function.get_waiter("published_version_active").wait(FunctionName="f", Qualifier="1")
+    version = shown(answer)
+    assert version.keys() == PUBLISHED
+    told = {name: version[name] for name in ("FunctionArn", "Version", "Description", "State", "LastUpdateStatus")}
+    assert told == {
+        "FunctionArn": f"{ARN}:1",
+        "Version": "1",
+        "Description": "first",
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+    }
+    assert version["CodeSha256"] == latest["CodeSha256"]
+    assert shown(active.get_function_configuration(FunctionName="f", Qualifier="1")) == version
+    assert active.get_function(FunctionName=f"{ARN}:1")["Configuration"] == version
 
 
-def test_unchanged_code_and_configuration_is_published_once(function: Any) -> None:
-    first = publish(function, Description="one")
-    again = publish(function, Description="ignored")
-    assert again == first
-    change(function, MemorySize=256)
-    assert publish(function)["Version"] == "2"
+def test_publishing_gives_the_function_a_new_revision_id_and_the_version_one_of_its_own(active: Any) -> None:
+    before = active.get_function_configuration(FunctionName="f")["RevisionId"]
+    version = active.publish_version(FunctionName="f")["RevisionId"]
+    after = active.get_function_configuration(FunctionName="f")["RevisionId"]
+    assert len({before, version, after}) == 3
 
 
-def test_publishing_gives_latest_another_revision(function: Any) -> None:
-    before = function.get_function_configuration(FunctionName="f")["RevisionId"]
-    version = publish(function, RevisionId=before)
-    after = function.get_function_configuration(FunctionName="f")["RevisionId"]
-    assert len({before, version["RevisionId"], after}) == 3
-    assert error_of(function.publish_version, FunctionName="f", RevisionId=before)[:2] == (
-        412,
-        "PreconditionFailedException",
-    )
+def test_nothing_is_published_twice_whatever_the_description_says(active: Any) -> None:
+    first = active.publish_version(FunctionName="f", Description="first")
+    again = active.publish_version(FunctionName="f", Description="second")
+    assert again["ResponseMetadata"]["HTTPStatusCode"] == 201
+    assert shown(again) == shown(first)
+    update(active, Timeout=3)
+    assert active.publish_version(FunctionName="f")["Version"] == "1", "an update that changes nothing is no change"
+    update(active, Description="described")
+    assert active.publish_version(FunctionName="f")["Version"] == "2"
+    assert versions_of(active) == ["$LATEST", "1", "2"]
 
 
-def test_a_version_is_published_only_of_the_code_that_was_meant(function: Any) -> None:
-    digest = function.get_function_configuration(FunctionName="f")["CodeSha256"]
-    assert error_of(function.publish_version, FunctionName="f", CodeSha256="other") == (
-        400,
-        "InvalidParameterValueException",
-        (
-            f"CodeSHA256 (other) is different from current CodeSHA256 in $LATEST ({digest}). "
-            "Please try again with the CodeSHA256 in $LATEST."
-        ),
-    )
-    assert publish(function, CodeSha256=digest)["Version"] == "1"
+def test_a_version_is_what_the_function_was(active: Any) -> None:
+    active.publish_version(FunctionName="f")
+    active.update_function_code(FunctionName="f", ZipFile=zip_of(app="newer"))
+    wait(active, "function_updated_v2")
+    update(active, Timeout=9, Environment={"Variables": {"A1": "1"}})
+    newer, first = (active.get_function(FunctionName="f", Qualifier=one) for one in ("$LATEST", "1"))
+    assert (first["Configuration"]["Timeout"], newer["Configuration"]["Timeout"]) == (3, 9)
+    assert "Environment" not in first["Configuration"]
+    assert first["Configuration"]["CodeSha256"] != newer["Configuration"]["CodeSha256"]
+    for answer, content in ((first, zip_of(app="x")), (newer, zip_of(app="newer"))):
+        with requests.get(answer["Code"]["Location"], timeout=5) as reply:
+            assert reply.content == content
+    assert newer["Configuration"]["FunctionArn"] == f"{ARN}:$LATEST"
 
 
-def test_numbers_are_never_given_twice(function: Any) -> None:
-    publish(function)
-    function.delete_function(FunctionName="f", Qualifier="1")
-    assert publish(function)["Version"] == "2"
-    function.delete_function(FunctionName="f")
-    create(function)
-    wait(function, "function_active_v2")
-    assert publish(function)["Version"] == "3"
-
-
-def test_create_and_update_publish_what_they_make(client: Any) -> None:
-    created = create(client, Publish=True)
-    assert (created["Version"], created["FunctionArn"]) == ("1", f"{ARN}:1")
-    client.get_waiter("published_version_active").wait(
-        FunctionName="f", Qualifier="1", WaiterConfig={"Delay": 0.01, "MaxAttempts": 500}
-    )
-    wait(client, "function_active_v2")
-    updated = shown(client.update_function_code(FunctionName="f", ZipFile=zip_of(app="y"), Publish=True))
-    assert updated["Version"] == "2"
-    wait(client, "function_updated_v2")
-    first, second = (client.get_function_configuration(FunctionName="f", Qualifier=number) for number in "12")
-    assert first["CodeSha256"] != second["CodeSha256"] == updated["CodeSha256"]
-    assert second["State"] == "Active"
-
-
-def test_versions_are_listed_oldest_first_in_pages(function: Any) -> None:
-    for memory in (256, 512, 1024):
-        change(function, MemorySize=memory)
-        publish(function)
-    listed = function.list_versions_by_function(FunctionName="f")["Versions"]
-    assert [one["Version"] for one in listed] == ["$LATEST", "1", "2", "3"]
-    assert [one["FunctionArn"] for one in listed] == [f"{ARN}:{name}" for name in ("$LATEST", "1", "2", "3")]
-    page = function.list_versions_by_function(FunctionName="f", MaxItems=2)
-    rest = function.list_versions_by_function(FunctionName="f", Marker=page["NextMarker"])
-    assert [one["Version"] for one in (*page["Versions"], *rest["Versions"])] == ["$LATEST", "1", "2", "3"]
-    every = function.list_functions(FunctionVersion="ALL")["Functions"]
-    assert [one["Version"] for one in every] == ["$LATEST", "1", "2", "3"]
-    assert [one["FunctionArn"] for one in function.list_functions()["Functions"]] == [ARN]
-
-
-def test_a_version_that_is_not_there_is_not_found(function: Any) -> None:
-    assert error_of(function.get_function, FunctionName="f", Qualifier="7") == (
-        404,
-        "ResourceNotFoundException",
-        f"Function not found: {ARN}:7",
-    )
-    assert function.delete_function(FunctionName="f", Qualifier="7")["ResponseMetadata"]["HTTPStatusCode"] == 204
-
-
-def test_only_the_function_itself_is_published_and_updated(function: Any) -> None:
-    publish(function)
-    refusal = (
+def test_a_published_version_cannot_be_changed(active: Any) -> None:
+    active.publish_version(FunctionName="f")
+    functions_only = (
         "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
         "Please specify either a function name or an unqualified function ARN."
     )
-    for call in (function.publish_version, function.update_function_configuration):
-        assert error_of(call, FunctionName=f"{ARN}:1") == (400, "InvalidParameterValueException", refusal)
+    for call, members in (
+        (active.update_function_code, {"ZipFile": zip_of(app="y")}),
+        (active.update_function_configuration, {"Timeout": 9}),
+    ):
+        assert error_of(call, FunctionName=f"{ARN}:1", **members) == (400, INVALID, functions_only)
 
 
-def test_versions_and_aliases_survive_a_restart(control_plane: ControlPlane, function: Any) -> None:
-    publish(function)
-    function.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    control_plane.restart_registry()
-    assert function.get_function_configuration(FunctionName="f", Qualifier="live")["Version"] == "1"
-    assert control_plane.resolved("f", "live") == "1"
-    change(function, MemorySize=256)
-    assert publish(function)["Version"] == "2"
-
-
-# --- aliases ----------------------------------------------------------------------------------------------------------
-
-
-def test_an_alias_is_created_read_changed_and_deleted(function: Any) -> None:
-    publish(function)
-    answer = function.create_alias(FunctionName="f", Name="live", FunctionVersion="1", Description="what runs")
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
-    created = shown(answer)
-    assert created | {"RevisionId": ""} == {
-        "AliasArn": f"{ARN}:live",
-        "Name": "live",
-        "FunctionVersion": "1",
-        "Description": "what runs",
-        "RevisionId": "",
-    }
-    assert shown(function.get_alias(FunctionName="f", Name="live")) == created
-    changed = shown(function.update_alias(FunctionName="f", Name="live", FunctionVersion="$LATEST"))
-    assert (changed["FunctionVersion"], changed["Description"]) == ("$LATEST", "what runs")
-    assert changed["RevisionId"] != created["RevisionId"]
-    assert shown(function.update_alias(FunctionName="f", Name="live"))["RevisionId"] != changed["RevisionId"]
-    for _ in range(2):
-        deleted = function.delete_alias(FunctionName="f", Name="live")
-        assert deleted["ResponseMetadata"]["HTTPStatusCode"] == 204
-    assert error_of(function.get_alias, FunctionName="f", Name="live") == (
-        404,
-        "ResourceNotFoundException",
-        f"Cannot find alias arn: {ARN}:live",
-    )
-
-
-def test_a_function_asked_for_by_its_alias_is_the_version_under_the_aliass_arn(function: Any) -> None:
-    publish(function)
-    function.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    shown_by_alias = function.get_function(FunctionName="f:live")["Configuration"]
-    assert (shown_by_alias["FunctionArn"], shown_by_alias["Version"]) == (f"{ARN}:live", "1")
-
-
-def test_aliases_are_listed_by_name_by_version_and_in_pages(function: Any) -> None:
-    publish(function)
-    change(function, MemorySize=256)
-    publish(function)
-    for name, version in (("c", "1"), ("a", "2"), ("b", "1")):
-        function.create_alias(FunctionName="f", Name=name, FunctionVersion=version)
-
-    def names(**members: Any) -> list[str]:
-        return [one["Name"] for one in function.list_aliases(FunctionName="f", **members)["Aliases"]]
-
-    assert names() == ["a", "b", "c"]
-    assert names(FunctionVersion="1") == ["b", "c"]
-    page = function.list_aliases(FunctionName="f", MaxItems=1)
-    assert [one["Name"] for one in page["Aliases"]] == ["a"]
-    assert names(Marker=page["NextMarker"]) == ["b", "c"]
-
-
-def test_an_alias_shares_its_invocations_by_weight(control_plane: ControlPlane, function: Any) -> None:
-    publish(function)
-    change(function, MemorySize=256)
-    publish(function)
-    routing = {"AdditionalVersionWeights": {"2": 0.25}}
-    created = function.create_alias(FunctionName="f", Name="live", FunctionVersion="1", RoutingConfig=routing)
-    assert created["RoutingConfig"] == routing
-    resolved = [control_plane.resolved("f", "live") for _ in range(10_000)]
-    assert set(resolved) == {"1", "2"}
-    # Three standard deviations of 10,000 draws with a chance of a quarter.
-    assert abs(resolved.count("2") - 2_500) <= 3 * (10_000 * 0.25 * 0.75) ** 0.5
-    function.update_alias(FunctionName="f", Name="live", RoutingConfig={"AdditionalVersionWeights": {}})
-    assert {control_plane.resolved("f", "live") for _ in range(100)} == {"1"}
-
-
-@pytest.mark.parametrize(
-    ("members", "refusal"),
-    [
-        (
-            {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1, "3": 0.1}}},
-            "Number of items in AdditionalVersionWeights cannot be greater than 1",
-        ),
-        (
-            {"FunctionVersion": "$LATEST", "RoutingConfig": {"AdditionalVersionWeights": {"1": 0.1}}},
-            "$LATEST is not supported for an alias pointing to more than 1 version",
-        ),
-        (
-            {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"1": 0.1}}},
-            "Invalid function version 1. Function version 1 is already included in routing configuration.",
-        ),
-    ],
-)
-def test_a_routing_that_aws_does_not_allow_is_refused(function: Any, members: dict[str, Any], refusal: str) -> None:
-    publish(function)
-    assert error_of(function.create_alias, FunctionName="f", Name="live", **members) == (
+def test_the_guards_of_publishing_hold(active: Any) -> None:
+    revision = active.get_function_configuration(FunctionName="f")["RevisionId"]
+    sha256 = active.get_function_configuration(FunctionName="f")["CodeSha256"]
+    assert error_of(active.publish_version, FunctionName="f", CodeSha256="other") == (
         400,
-        "InvalidParameterValueException",
-        refusal,
+        INVALID,
+        (
+            f"CodeSHA256 (other) is different from current CodeSHA256 in $LATEST ({sha256}). "
+            "Please try again with the CodeSHA256 in $LATEST."
+        ),
     )
-
-
-def test_what_is_wrong_with_an_alias_is_said_in_aws_words(function: Any) -> None:
-    publish(function)
-    function.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    assert error_of(function.create_alias, FunctionName="f", Name="live", FunctionVersion="1") == (
-        409,
-        "ResourceConflictException",
-        f"Alias already exists: {ARN}:live",
-    )
-    assert error_of(function.create_alias, FunctionName="f", Name="next", FunctionVersion="9") == (
-        404,
-        "ResourceNotFoundException",
-        f"Function not found: {ARN}:9",
-    )
-    assert error_of(function.update_alias, FunctionName="f", Name="next") == (
-        404,
-        "ResourceNotFoundException",
-        f"Alias not found: {ARN}:next",
-    )
-    assert error_of(function.update_alias, FunctionName="f", Name="live", RevisionId="stale") == (
+    assert error_of(active.publish_version, FunctionName="f", RevisionId="stale") == (
         412,
         "PreconditionFailedException",
         (
@@ -268,130 +126,141 @@ def test_what_is_wrong_with_an_alias_is_said_in_aws_words(function: Any) -> None
             "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
         ),
     )
-    status, code, message = error_of(function.create_alias, FunctionName="f", Name="12", FunctionVersion="1")
-    assert (status, code) == (400, "ValidationException")
-    assert message.startswith("1 validation error detected: Value '12' at 'name' failed to satisfy constraint")
+    assert error_of(active.publish_version, FunctionName=f"{ARN}g")[1:] == (NOT_FOUND, f"Function not found: {ARN}g")
+    assert error_of(active.publish_version, FunctionName="f", Description="x" * 257)[1] == "ValidationException"
+    assert error_of(active.publish_version, FunctionName="f", PublishTo="LATEST_PUBLISHED")[0] == 501
+    assert versions_of(active) == ["$LATEST"]
+    published = active.publish_version(FunctionName="f", CodeSha256=sha256, RevisionId=revision)
+    assert published["Version"] == "1"
 
 
-def test_a_version_that_an_alias_refers_to_is_not_deleted(function: Any) -> None:
-    publish(function)
-    function.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    assert error_of(function.delete_function, FunctionName="f", Qualifier="1")[:2] == (409, "ResourceConflictException")
-    function.delete_alias(FunctionName="f", Name="live")
-    function.delete_function(FunctionName="f", Qualifier="1")
-    assert error_of(function.get_function, FunctionName="f", Qualifier="1")[0] == 404
+def test_a_function_can_be_published_as_it_is_created(client: Any) -> None:
+    created = create(client, Publish=True)
+    assert created.keys() == RECORDED
+    assert (created["Version"], created["FunctionArn"], created["State"]) == ("1", ARN, "Pending")
+    pending = client.get_function_configuration(FunctionName="f", Qualifier="1")
+    assert (pending["FunctionArn"], pending["Version"]) == (f"{ARN}:1", "1")
+    wait_published(client, "1")
+    settled = client.get_function_configuration(FunctionName="f", Qualifier="1")
+    assert shown(settled).keys() == PUBLISHED
+    assert settled["RevisionId"] != created["RevisionId"]
+    assert client.publish_version(FunctionName="f")["Version"] == "1"
 
 
-def test_versions_that_share_an_alias_have_the_same_role(function: Any) -> None:
-    publish(function)
-    change(function, Role=f"{ROLE}-other")
-    publish(function)
-    routing = {"AdditionalVersionWeights": {"2": 0.5}}
-    assert error_of(function.create_alias, FunctionName="f", Name="live", FunctionVersion="1", RoutingConfig=routing)[
-        :2
-    ] == (400, "InvalidParameterValueException")
+def test_code_can_be_published_as_it_is_updated(active: Any) -> None:
+    answer = shown(active.update_function_code(FunctionName="f", ZipFile=zip_of(app="newer"), Publish=True))
+    assert answer.keys() == RECORDED
+    assert (answer["Version"], answer["FunctionArn"], answer["State"]) == ("1", f"{ARN}:1", "Pending")
+    wait_published(active, "1")
+    wait(active, "function_updated_v2")
+    again = active.update_function_code(FunctionName="f", ZipFile=zip_of(app="newer"), Publish=True)
+    assert (again["Version"], again["State"]) == ("1", "Active"), "nothing has changed"
+    assert versions_of(active) == ["$LATEST", "1"]
 
 
-# --- policies ---------------------------------------------------------------------------------------------------------
-
-
-def grant(client: Any, sid: str = "s3", **members: Any) -> dict[str, Any]:
-    arguments = {"Principal": "s3.amazonaws.com", "Action": "lambda:InvokeFunction", **members}
-    statement: dict[str, Any] = json.loads(
-        client.add_permission(FunctionName="f", StatementId=sid, **arguments)["Statement"]
+def test_versions_are_listed_in_the_order_of_their_numbers_and_in_pages(active: Any) -> None:
+    for timeout in range(10, 22):
+        update(active, Timeout=timeout)
+        active.publish_version(FunctionName="f")
+    listed = active.list_versions_by_function(FunctionName="f")["Versions"]
+    assert [one["Version"] for one in listed] == ["$LATEST", *map(str, range(1, 13))]
+    assert [one["FunctionArn"] for one in listed] == [f"{ARN}:{one['Version']}" for one in listed]
+    assert all(one.keys() == LISTED for one in listed)
+    pages = active.get_paginator("list_versions_by_function").paginate(
+        FunctionName="f", PaginationConfig={"PageSize": 5}
     )
-    return statement
+    found = [[one["Version"] for one in page["Versions"]] for page in pages]
+    assert [len(page) for page in found] == [5, 5, 3]
+    assert [version for page in found for version in page] == [one["Version"] for one in listed]
+    assert error_of(active.list_versions_by_function, FunctionName=f"{ARN}g")[1:] == (
+        NOT_FOUND,
+        f"Function not found: {ARN}g",
+    )
 
 
-def test_a_permission_becomes_a_statement_of_the_policy(function: Any) -> None:
-    statement = grant(function, SourceArn="arn:aws:s3:::photos", SourceAccount="000000000000")
-    assert list(statement) == ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]
-    assert statement == {
-        "Sid": "s3",
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "lambda:InvokeFunction",
-        "Resource": ARN,
-        "Condition": {
-            "StringEquals": {"AWS:SourceAccount": "000000000000"},
-            "ArnLike": {"AWS:SourceArn": "arn:aws:s3:::photos"},
-        },
-    }
-    policy = function.get_policy(FunctionName="f")
-    assert json.loads(policy["Policy"]) == {"Version": "2012-10-17", "Id": "default", "Statement": [statement]}
-    assert policy["RevisionId"]
+def test_functions_can_be_listed_with_all_their_versions(active: Any) -> None:
+    create(active, "g")
+    active.publish_version(FunctionName="f")
+    pages = active.get_paginator("list_functions").paginate(FunctionVersion="ALL", PaginationConfig={"PageSize": 2})
+    assert [one["FunctionArn"].rpartition(":function:")[2] for page in pages for one in page["Functions"]] == [
+        "f:$LATEST",
+        "f:1",
+        "g:$LATEST",
+    ]
+    assert [one["FunctionName"] for one in active.list_functions()["Functions"]] == ["f", "g"]
 
 
-def test_each_qualifier_has_a_policy_of_its_own(function: Any) -> None:
-    publish(function)
-    function.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    grant(function)
-    assert grant(function, Qualifier="live")["Resource"] == f"{ARN}:live"
-    assert error_of(function.get_policy, FunctionName="f", Qualifier="1")[:2] == (404, "ResourceNotFoundException")
-    assert error_of(function.add_permission, FunctionName="f", Qualifier="$LATEST", StatementId="x",
-                    Principal="*", Action="lambda:*") == (
+def test_a_version_can_be_deleted_and_its_number_is_not_given_again(active: Any) -> None:
+    active.publish_version(FunctionName="f")
+    for _ in range(2):
+        deleted = active.delete_function(FunctionName="f", Qualifier="1")
+        assert deleted["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert versions_of(active) == ["$LATEST"]
+    assert error_of(active.get_function, FunctionName="f", Qualifier="1") == (
+        404,
+        NOT_FOUND,
+        f"Function not found: {ARN}:1",
+    )
+    assert active.publish_version(FunctionName="f")["Version"] == "2"
+    assert error_of(active.delete_function, FunctionName="f", Qualifier="$LATEST") == (
         400,
-        "InvalidParameterValueException",
-        "We currently do not support adding policies for $LATEST.",
-    )  # fmt: skip
-
-
-def test_the_last_statement_takes_the_policy_with_it(function: Any) -> None:
-    grant(function)
-    answer = function.remove_permission(FunctionName="f", StatementId="s3")
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
-    assert error_of(function.get_policy, FunctionName="f") == (
-        404,
-        "ResourceNotFoundException",
-        "The resource you requested does not exist.",
-    )
-    assert error_of(function.remove_permission, FunctionName="f", StatementId="s3") == (
-        404,
-        "ResourceNotFoundException",
-        "No policy is associated with the given resource.",
+        INVALID,
+        "$LATEST version cannot be deleted without deleting the function.",
     )
 
 
-def test_what_is_wrong_with_a_permission_is_said_in_aws_words(function: Any) -> None:
-    grant(function)
-    assert error_of(grant, function, RevisionId="stale") == (
-        409,
-        "ResourceConflictException",
-        (
-            "The statement id (s3) provided already exists. "
-            "Please provide a new statement id, or remove the existing statement."
-        ),
+def test_the_numbers_of_a_deleted_function_are_not_given_again(active: Any) -> None:
+    active.publish_version(FunctionName="f")
+    active.delete_function(FunctionName="f")
+    assert error_of(active.get_function, FunctionName="f", Qualifier="1")[2] == f"Function not found: {ARN}:1"
+    create(active)
+    wait(active, "function_active_v2")
+    assert versions_of(active) == ["$LATEST"]
+    assert active.publish_version(FunctionName="f")["Version"] == "2"
+
+
+def test_a_version_that_an_alias_refers_to_cannot_be_deleted(active: Any) -> None:
+    active.publish_version(FunctionName="f")
+    update(active, Timeout=9)
+    active.publish_version(FunctionName="f")
+    active.create_alias(
+        FunctionName="f", Name="live", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}}
     )
-    assert error_of(grant, function, "next", RevisionId="stale") == (
-        412,
-        "PreconditionFailedException",
-        (
-            "The Revision Id provided does not match the latest Revision Id. "
-            "Call the GetPolicy API to retrieve the latest Revision Id"
-        ),
-    )
-    assert error_of(grant, function, "next", Principal="nobody") == (
+    active.create_alias(FunctionName="f", Name="beta", FunctionVersion="2")
+    for version, aliases in (("1", "live"), ("2", "beta, live")):
+        assert error_of(active.delete_function, FunctionName="f", Qualifier=version) == (
+            409,
+            CONFLICT,
+            f"Unable to delete version because the following aliases reference it: [{aliases}]",
+        )
+    by_alias = error_of(active.delete_function, FunctionName="f", Qualifier="live")
+    assert by_alias == (400, INVALID, "Deletion of aliases is not currently supported.")
+    active.delete_alias(FunctionName="f", Name="live")
+    active.delete_function(FunctionName="f", Qualifier="1")
+    assert versions_of(active) == ["$LATEST", "2"]
+
+
+def test_two_qualifiers_that_differ_are_refused(active: Any) -> None:
+    message = "The derived qualifier from the function name does not match the specified qualifier."
+    assert error_of(active.get_function, FunctionName=f"{ARN}:1", Qualifier="2") == (400, INVALID, message)
+
+
+def test_what_belongs_to_the_whole_function_is_shown_with_its_versions(active: Any) -> None:
+    active.tag_resource(Resource=ARN, Tags={"team": "orders"})
+    active.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=3)
+    active.publish_version(FunctionName="f")
+    answer = active.get_function(FunctionName="f", Qualifier="1")
+    assert answer["Tags"] == {"team": "orders"}
+    assert answer["Concurrency"] == {"ReservedConcurrentExecutions": 3}
+    assert error_of(active.list_tags, Resource=f"{ARN}:1") == (
         400,
-        "InvalidParameterValueException",
-        "The provided principal was invalid. Please check the principal and try again.",
-    )
-    assert error_of(function.remove_permission, FunctionName="f", StatementId="other") == (
-        404,
-        "ResourceNotFoundException",
-        "Statement other is not found in resource policy.",
-    )
-    assert error_of(function.remove_permission, FunctionName="none", StatementId="other") == (
-        404,
-        "ResourceNotFoundException",
-        f"No policy found for: {ARN[:-1]}none",
+        INVALID,
+        "Tags on function aliases and versions are not supported. Please specify a function ARN.",
     )
 
 
-def test_a_policy_has_a_length_limit(function: Any) -> None:
-    def grant_many() -> None:
-        for number in range(200):
-            grant(function, f"statement-{number:090d}", SourceArn=f"arn:aws:s3:::photos-{number}")
-
-    with pytest.raises(function.exceptions.PolicyLengthExceededException):
-        grant_many()
-    assert len(function.get_policy(FunctionName="f")["Policy"]) <= 20_480
+def test_every_version_counts_as_code(control_plane: ControlPlane, active: Any) -> None:
+    size = active.get_account_settings()["AccountUsage"]["TotalCodeSize"]
+    active.publish_version(FunctionName="f")
+    usage = active.get_account_settings()["AccountUsage"]
+    assert (usage["TotalCodeSize"], usage["FunctionCount"]) == (2 * size, 1)

@@ -1,5 +1,7 @@
 """Where an invocation goes, and which environments live."""
 
+from dataclasses import replace
+
 import pytest
 
 from rie_server.errors import ResourceNotFoundException, ServiceException, TooManyRequestsException
@@ -241,6 +243,24 @@ def test_an_update_never_reaches_an_environment_of_the_old_deployment(stage: Sta
     assert running.running.stopped
     assert stage.executor.started[2].spec.function.deployment_id == "d2"
     assert stage.runtime(2).next().request_id == "d"
+
+
+def test_an_update_of_latest_leaves_the_environments_of_versions_alone_and_a_deleted_version_those_of_latest(
+    stage: Stage,
+) -> None:
+    stage.catalog.functions["versioned"] = replace(function_version("of-version"), version="1")
+    for number, name in enumerate(("orders", "versioned")):
+        stage.invoke(name, name=name)
+        stage.runtime(number).next().respond()
+        stage.runtime(number).next()
+    latest, version = stage.executor.started
+    stage.fleet.retire(ARN, "newer")
+    assert (latest.stopped, version.stopped) == (True, False)
+    stage.invoke("again")
+    stage.runtime(2).next().respond()
+    stage.runtime(2).next()
+    stage.fleet.retire(ARN.qualified("1"), None)
+    assert [running.stopped for running in stage.executor.started] == [True, True, False]
 
 
 def test_closing_refuses_what_waits_and_stops_what_runs(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 import base64
 import json
+import math
 from typing import Any
 
 import pytest
@@ -119,6 +120,13 @@ def test_a_value_of_the_wrong_type_is_named(body: bytes, message: str) -> None:
     with pytest.raises(SerializationException) as error:
         read(body)
     assert error.value.message == message
+
+
+def test_a_number_beyond_every_double_is_left_to_validation() -> None:
+    digits = b"1" * 400
+    assert read(b'{"Size":' + digits + b"}")["Size"] == int(digits)
+    assert read(b'{"Ratio":' + digits + b"}")["Ratio"] == math.inf
+    assert read(b'{"Ratio":-' + digits + b"}")["Ratio"] == -math.inf
 
 
 def test_a_number_in_the_query_must_be_one() -> None:

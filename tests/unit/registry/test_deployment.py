@@ -210,8 +210,8 @@ def test_code_that_s3_does_not_have_fails_its_function_and_not_the_start(deploym
 
 
 def test_properties_that_are_not_carried_out_are_told(deployments: Deployments) -> None:
-    (hello,) = deployments.deploy(TEMPLATE % ", Events: {}")
-    assert str(hello) == "hello: created [not carried out: Events]"
+    (hello,) = deployments.deploy(TEMPLATE % ", Events: {Nightly: {Type: Schedule}, Work: {Type: SQS}}")
+    assert str(hello) == "hello: created [not carried out: Events.Nightly]"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from rie_server.errors import (
 from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.function_description import describe_code
 from rie_server.model.function_record import State, UpdateStatus
-from rie_server.registry import functions
+from rie_server.registry import records
 from rie_server.registry.code_keeping import RETIRED_CODE_SECONDS
 from tests.fakes.registry_ports import zip_of
 from tests.unit.registry.conftest import ROLE, World, arn, wait_for, zip_members
@@ -153,6 +155,31 @@ def test_what_was_under_way_at_the_end_is_taken_up_at_the_next_start(world: Worl
     directory = world.registry.resolve(arn("old")).code_directory
     assert directory is not None
     assert (directory / "app").read_text() == "newer"
+
+
+def test_a_version_published_with_its_code_is_settled_wherever_the_server_was_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind: list[Mapping[str, Mapping[str, Any]]] = []
+    save = world.store.save
+
+    def remember(key: str, document: Mapping[str, Any]) -> None:
+        save(key, document)
+        left_behind.append(world.store.load())
+
+    monkeypatch.setattr(world.store, "save", remember)
+    world.create(Publish=True)
+    world.settle()
+    monkeypatch.undo()
+    assert len(left_behind) > 1
+    for documents in left_behind:
+        world.registry.close()
+        for key, document in documents.items():
+            world.store.save(key, document)
+        world.registry = world.build()
+        world.settle()
+        assert world.registry.get(arn(qualifier="1")).life.state is State.ACTIVE
+        assert world.registry.resolve(arn(qualifier="1")).version == "1"
 
 
 def test_a_function_the_executor_cannot_run_fails_with_the_executors_words(world: World) -> None:
@@ -311,10 +338,13 @@ def test_functions_of_another_region_are_not_listed(world: World) -> None:
 
 def test_code_beyond_the_accounts_storage_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CODE_STORAGE_BYTES == 75 * 1024**3
-    monkeypatch.setattr(functions, "CODE_STORAGE_BYTES", 150)
+    monkeypatch.setattr(records, "CODE_STORAGE_BYTES", 150)
     world.create()
     with pytest.raises(CodeStorageExceededException):
         world.create("g", text="another")
+    world.settle()
+    with pytest.raises(CodeStorageExceededException):
+        world.registry.versions.publish(arn(), {})
 
 
 def test_no_thread_of_the_registry_outlives_it(world: World) -> None:

@@ -26,11 +26,13 @@ from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import DeliveryKind
 from rie_server.model.event_invoke import EndingCondition, EventEnding
 from rie_server.model.event_progress import DeliveryOutcome, EventFilter, EventProgress, EventState
-from rie_server.model.event_source import EventSourceMapping
+from rie_server.model.event_source import EventSourceMapping, SourceKind
 from rie_server.model.invocation import InvokeRequest
 from rie_server.telemetry.event_log import EventLog
 from tests.fakes.clock import FakeClock
+from tests.unit.event_sources.mappings import mapping_of
 
+OTHER_UUID = "22222222-2222-4222-8222-222222222222"
 FUNCTION = FunctionArn(region="us-east-1", account="000000000000", name="orders", qualifier="live")
 
 
@@ -248,6 +250,10 @@ def test_a_live_event_says_when_it_is_due(api: Api) -> None:
     [
         ("function=orders", 1),
         ("function=payments", 0),
+        ("function=orders:live", 1),
+        ("function=orders:$LATEST", 0),
+        ("function=arn:aws:lambda:us-east-1:000000000000:function:orders", 1),
+        ("function=000000000000:function:orders:live", 1),
         ("request_id=r", 1),
         ("request_id=s", 0),
         ("state=retrying", 1),
@@ -363,3 +369,40 @@ def test_an_answer_nested_too_deeply_is_shown_as_text(api: Api) -> None:
     payload = b"[" * 200_000
     api.end(EventEnding(condition=EndingCondition.SUCCESS, status_code=200, invoke_count=1, response_payload=payload))
     assert body_of(api.wait())[1]["response"] == payload.decode()
+
+
+# --- mappings ---------------------------------------------------------------------------------------------------------
+
+
+def test_mappings_are_listed_with_what_their_pollers_say(api: Api) -> None:
+    queue, topic = mapping_of(SourceKind.SQS), mapping_of(SourceKind.SELF_MANAGED_KAFKA, uuid=OTHER_UUID)
+    api.mappings.all = [queue, topic]
+    api.mappings.described = {queue.uuid: {"backlog": 7, "pollers": 5, "in_flight": 2}}
+
+    first, second = api.json("GET", "/_rie/mappings")["mappings"]
+
+    assert first == {
+        "uuid": queue.uuid,
+        "function": str(queue.function),
+        "kind": "sqs",
+        "source": queue.source_arn,
+        "part": None,
+        "state": "Creating",
+        "state_transition_reason": "USER_INITIATED",
+        "last_modified": "2026-01-01T00:00:00.000Z",
+        "last_processing_result": "last result of orders",
+        "backlog": 7,
+        "behind_seconds": None,
+        "pollers": 5,
+        "in_flight": 2,
+        "counts": {"invoked": 3},
+    }
+    assert (second["source"], second["part"], second["pollers"]) == ("127.0.0.1:9092", "orders", 0)
+
+
+def test_mappings_can_be_those_of_one_function(api: Api) -> None:
+    api.mappings.all = [mapping_of(SourceKind.SQS)]
+    assert api.json("GET", "/_rie/mappings", query="function=bills") == {"mappings": []}
+    assert len(api.json("GET", "/_rie/mappings", query="function=orders")["mappings"]) == 1
+    with pytest.raises(InvalidParameterValueException):
+        api("GET", "/_rie/mappings", query="uuid=1")

@@ -155,7 +155,7 @@ def test_what_is_not_carried_out_is_named_and_may_hold_anything() -> None:
         "Handler: a.b, Runtime: python3.12, Events: {Api: {Type: Api, Properties: {RestApiId: !Ref Elsewhere}}}, "
         "ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 5}, Policies: [!Ref Elsewhere]"
     )
-    assert work.ignored == ("Events", "ProvisionedConcurrencyConfig")
+    assert work.ignored == ("ProvisionedConcurrencyConfig", "Events.Api")
 
 
 def test_resources_that_are_no_functions_and_functions_whose_condition_fails_are_left_out() -> None:

@@ -1,0 +1,42 @@
+"""Writes failure records to a topic of the mapping's own cluster (``kafka://topic``). Thread-safe; ``close`` it."""
+
+import threading
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+
+from rie_server.errors import DeliveryError
+from rie_server.sources.kafka_access import KafkaCluster
+from rie_server.sources.kafka_settings import client_settings
+
+DELIVERY_SECONDS = 20
+
+
+class KafkaProducer:
+    def __init__(self, cluster: KafkaCluster) -> None:
+        settings = {"acks": "all", "message.timeout.ms": DELIVERY_SECONDS * 1000, "message.max.bytes": 16_000_000}
+        self._producer = Producer(client_settings(cluster) | settings)
+
+    def deliver(self, topic: str, body: bytes, key: bytes | None) -> None:
+        """
+        Raises:
+            DeliveryError: the cluster refused the message or could not be reached.
+        """
+        done, outcome = threading.Event(), []
+
+        def delivered(error: Any, _message: Any) -> None:
+            outcome.append(error)
+            done.set()
+
+        try:
+            self._producer.produce(topic, value=body, key=key, on_delivery=delivered)
+        except (KafkaException, BufferError) as refusal:
+            raise DeliveryError(f"kafka://{topic}: {refusal}", passes=isinstance(refusal, BufferError)) from refusal
+        self._producer.flush(DELIVERY_SECONDS + 5)
+        if not done.wait(1.0):
+            raise DeliveryError(f"kafka://{topic}: no answer", passes=True)
+        if outcome[0] is not None:
+            raise DeliveryError(f"kafka://{topic}: {outcome[0].str()}", passes=True)
+
+    def close(self) -> None:
+        self._producer.flush(1.0)
