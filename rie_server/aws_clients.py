@@ -24,12 +24,17 @@ _INSTANCE_PROVIDER = "iam-role"
 
 
 class ServiceClients:
-    def __init__(self, *, long_poll_seconds: float = 0.0, connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self, *, long_poll_seconds: float = 0.0, connections: int = CONNECTIONS, plain_timestamps: bool = False
+    ) -> None:
         """
         Args:
             long_poll_seconds: for how long a call may leave a healthy answer out, because it waits for records.
             connections: of a client, that are kept for its next calls.
+            plain_timestamps: timestamps that come as numbers stay numbers, seconds since the epoch: to make a date
+                with a time zone of each costs more than the rest of a stream's record.
         """
+        self._plain_timestamps = plain_timestamps
         self._long_poll_seconds = long_poll_seconds
         self._connections = connections
         self._lock = threading.Lock()
@@ -42,7 +47,7 @@ class ServiceClients:
         if client is not None:
             return client
         # Made outside the lock because it reads files; of two that were made at the same time one is thrown away.
-        made = _make(service, region, self._long_poll_seconds, self._connections)
+        made = self._make(service, region)
         with self._lock:
             client = self._clients.setdefault(key, made)
         if client is not made:
@@ -56,21 +61,37 @@ class ServiceClients:
         for client in clients.values():
             client.close()
 
+    def _make(self, service: str, region: str) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 - see above
+        from botocore.session import get_session  # noqa: PLC0415
 
-def _make(service: str, region: str, long_poll_seconds: float, connections: int) -> Any:
-    from botocore.config import Config  # noqa: PLC0415 - see above
-    from botocore.session import get_session  # noqa: PLC0415
+        settings = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS + self._long_poll_seconds,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=self._connections,
+            # Emulators of an older date do not know the newer checksums.
+            request_checksum_calculation="when_required",
+        )
+        session = get_session()
+        if self._plain_timestamps:
+            parsers = session.get_component("response_parser_factory")
+            parsers.set_parser_defaults(timestamp_parser=_plain_timestamp)
+        return _client(session, service, region, settings)
 
-    settings = Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS + long_poll_seconds,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        max_pool_connections=connections,
-        # Emulators of an older date do not know the newer checksums.
-        request_checksum_calculation="when_required",
-    )
+
+def _plain_timestamp(value: Any) -> Any:
+    if isinstance(value, int | float):
+        return value
+    from botocore.utils import parse_timestamp  # noqa: PLC0415
+
+    return parse_timestamp(value)
+
+
+def _client(session: Any, service: str, region: str, settings: Any) -> Any:
+    from botocore.config import Config  # noqa: PLC0415
+
     by_path = settings.merge(Config(s3={"addressing_style": "path"}))
-    session = get_session()
     # With keys of its own, a client tells its endpoint without a search for credentials.
     local = session.create_client(service, region_name=region, config=by_path, **EMULATOR_KEYS)
     if is_aws(local.meta.endpoint_url):

@@ -54,7 +54,7 @@ class SourceClients:
 
     def __init__(self) -> None:
         self.calls = ServiceClients()
-        self.streams = ServiceClients(connections=STREAM_CONNECTIONS)
+        self.streams = ServiceClients(connections=STREAM_CONNECTIONS, plain_timestamps=True)
         self.polls = ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ FUNCTION, STREAM = "bench", "bench"
 SHARDS = 4
 BATCHES = (10, 1000)
 DATA = b"x" * 100
+RECORDS_AT_LEAST = 10_000
 ROUNDS_AT_MOST = 5
 SECONDS_AT_MOST = 60.0
 MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
@@ -39,7 +40,7 @@ def run(effort: Effort) -> ScenarioResult:
     packages = kinesalite_folder()
     if packages is None:
         return skipped(NAME, TITLE, CLAIM, "there is no kinesalite: RIE_REQUIRE=kinesalite makes the tests fetch it")
-    records = effort.queued_events * 2
+    records = max(RECORDS_AT_LEAST, effort.queued_events * 2)
     with kinesalite(packages) as url:
         arn = _fill(url, records)
         environment = {"AWS_ENDPOINT_URL_KINESIS": url, "AWS_EC2_METADATA_DISABLED": "true"}

@@ -134,10 +134,13 @@ class Shard:
     """
     Attributes:
         parents: shards whose records come before this one's; parents that no longer exist may be among them.
+        began_at: the sequence number with which it began. A stream that is deleted and made anew has shards of the same
+            names that began elsewhere. None if that is not known.
     """
 
     shard_id: str
     parents: tuple[str, ...] = ()
+    began_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,7 @@ class StreamPoller:
         self._tools = tools
         self._threads = tools.threads
         self._has_looked = threading.Event()
+        self._made_at = tools.real.now()
         # Guards what follows.
         self._lock = threading.Lock()
         self._shards: dict[str, ShardPoller] = {}
@@ -136,17 +137,17 @@ class StreamPoller:
     def _start_shards(self) -> bool:
         """Whether any shard is being read now."""
         tools = self._tools
-        now = tools.real.now()
+        is_late = self._has_looked.is_set()
         listed = tools.source.shards()
         tools.results.source_answers()
         checkpoints = self._known_checkpoints()
-        first = {} if checkpoints else first_checkpoints(tools.mapping, listed, now=now)
+        first = {} if checkpoints else first_checkpoints(tools.mapping, listed, now=self._made_at)
         for shard_id, checkpoint in first.items():
             tools.checkpoints.save(tools.mapping.uuid, shard_id, checkpoint.document())
         with self._lock:
             checkpoints.update(first)
             starts = shards_to_start(
-                tools.mapping, listed, checkpoints, running=self._shards.keys(), is_first=bool(first)
+                tools.mapping, listed, checkpoints, running=self._shards.keys(), is_first=bool(first) and not is_late
             )
             begun = [ShardPoller(start, tools=tools, ended=self._on_ended) for start in starts]
             self._shards.update((shard.shard_id, shard) for shard in begun)
@@ -243,8 +244,9 @@ class StreamPollers:
 
 def _rules(mapping: EventSourceMapping) -> StreamRules:
     members = mapping.members
+    attempts, age = members.get("MaximumRetryAttempts"), members.get("MaximumRecordAgeInSeconds")
     return StreamRules(
-        maximum_retry_attempts=int(members.get("MaximumRetryAttempts", UNLIMITED)),
-        maximum_record_age_seconds=int(members.get("MaximumRecordAgeInSeconds", UNLIMITED)),
+        maximum_retry_attempts=UNLIMITED if attempts is None else int(attempts),
+        maximum_record_age_seconds=UNLIMITED if age is None else int(age),
         bisects=bool(members.get("BisectBatchOnFunctionError")),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rie_server.model.event_source import SourceRecord, StreamPosition
+from rie_server.model.event_source import Shard, SourceRecord, StreamPosition
 from rie_server.model.tumbling_window import TumblingWindow
 from rie_server.polling import CheckpointStore
 
@@ -24,12 +24,18 @@ class ShardCheckpoint:
         since: records that arrived earlier do not count, seconds since the epoch; None if all do.
         is_ended: the shard was closed, and every record of it is done.
         window: the tumbling window that is open, with its state.
+        began_at: see ``Shard``.
     """
 
     after_sequence_number: str | None = None
     since: float | None = None
     is_ended: bool = False
     window: TumblingWindow | None = None
+    began_at: str | None = None
+
+    def is_of(self, shard: Shard) -> bool:
+        """False for a shard of the same name in a stream that was made anew."""
+        return self.began_at is None or shard.began_at is None or self.began_at == shard.began_at
 
     @property
     def position(self) -> StreamPosition:
@@ -45,6 +51,7 @@ class ShardCheckpoint:
             "afterSequenceNumber": self.after_sequence_number,
             "since": self.since,
             "isEnded": self.is_ended,
+            "beganAt": self.began_at,
         }
         if self.window is not None:
             members["window"] = {"start": self.window.start, "state": dict(self.window.state)}
@@ -64,6 +71,7 @@ def checkpoint_of(document: Mapping[str, Any], window_seconds: int) -> ShardChec
         after_sequence_number=document.get("afterSequenceNumber"),
         since=document.get("since"),
         is_ended=bool(document.get("isEnded")),
+        began_at=document.get("beganAt"),
         window=opened,
     )
 

@@ -4,6 +4,7 @@ Promises: a checkpoint never passes a record that has not ended; a shard has end
 it has. Thread-safe.
 """
 
+import logging
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,12 @@ from rie_server.pollers.stream_reader import ShardReader
 from rie_server.pollers.stream_shards import ShardStart
 from rie_server.pollers.stream_windows import ShardWindows
 
-READ_LEAST: Final = 1000
-READ_MOST: Final = 10_000
+log = logging.getLogger(__name__)
+
+# Of one read: more cost fewer calls, and memory while they wait.
+READ_RECORDS: Final = 5000
+# The next read begins when no more than so many wait, or than two batches of each lane.
+ROOM_RECORDS: Final = 1000
 
 
 class ShardPoller:
@@ -38,17 +43,16 @@ class ShardPoller:
         self._ended = ended
         mapping = tools.mapping
         factor = int(mapping.members.get("ParallelizationFactor") or 1)
-        self._room_records = min(max(mapping.batch_size, READ_LEAST), READ_MOST) if factor == 1 else READ_MOST
-        self._room_records = max(self._room_records, mapping.batch_size * factor)
+        self._room_records = max(2 * mapping.batch_size * factor, ROOM_RECORDS)
         self._room_bytes = SYNC_PAYLOAD_BYTES * (factor + 2)
         self._writer = CheckpointWriter(tools.checkpoints, mapping.uuid, start.shard_id)
         self._reader = ShardReader(
             start.shard_id,
             start.checkpoint.position,
             tools=tools,
-            most=min(max(mapping.batch_size, READ_LEAST), READ_MOST),
+            most=max(mapping.batch_size, READ_RECORDS),
             take_in=self._take_in,
-            gone=self._end,
+            gone=self._gone,
             has_room=self._has_room,
         )
         self._lanes = [self._lane(start.checkpoint) for _ in range(factor)]
@@ -138,6 +142,11 @@ class ShardPoller:
             shares.setdefault(zlib.crc32((record.lane or "").encode()) % len(lanes), []).append(record)
         for number, share in shares.items():
             lanes[number].feed(share)
+
+    def _gone(self) -> None:
+        """Trimmed away, or away with its stream: what it had that was not read is lost."""
+        log.warning("%s of %s is gone", self.shard_id, self._tools.mapping.source_arn)
+        self._end()
 
     def _end(self) -> None:
         with self._lock:

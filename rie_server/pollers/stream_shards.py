@@ -6,7 +6,7 @@ that came to be after the mapping did is read from its beginning, whatever the m
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rie_server.model.event_source import EventSourceMapping, Shard, SourceKind
 from rie_server.pollers.stream_checkpoint import ShardCheckpoint
@@ -34,13 +34,13 @@ def first_checkpoints(
     meanwhile.
 
     Args:
-        now: seconds since the epoch, by the real clock: the stream's.
+        now: when the mapping was enabled, seconds since the epoch by the real clock: the stream's.
     """
     if mapping.members.get("StartingPosition") != "LATEST":
         return {}
     # DynamoDB knows the second of a record, and no more.
     since = math.floor(now) if mapping.kind is SourceKind.DYNAMODB else now
-    return {shard.shard_id: ShardCheckpoint(since=since) for shard in shards}
+    return {shard.shard_id: ShardCheckpoint(since=since, began_at=shard.began_at) for shard in shards}
 
 
 def shards_to_start(
@@ -56,16 +56,17 @@ def shards_to_start(
         shards: all that the stream has.
         checkpoints: by shard; those of shards that have ended are among them.
         running: shards that are being read.
-        is_first: the mapping has just been given its ``first_checkpoints``.
+        is_first: the mapping has just been enabled, and given its ``first_checkpoints``.
     """
-    known = {shard.shard_id for shard in shards}
+    known = {shard.shard_id: shard for shard in shards}
     starts = []
     for shard in shards:
-        checkpoint = checkpoints.get(shard.shard_id) or _beginning(mapping)
-        parents = [parent for parent in shard.parents if parent in known]
+        checkpoint = _own(shard, checkpoints) or _beginning(mapping)
+        checkpoint = replace(checkpoint, began_at=shard.began_at)
+        parents = [known[parent] for parent in shard.parents if parent in known]
         if shard.shard_id in running or checkpoint.is_ended:
             continue
-        if any(parent in running or not _is_ended(checkpoints, parent) for parent in parents):
+        if any(parent.shard_id in running or not _is_ended(parent, checkpoints) for parent in parents):
             continue
         at_tip = is_first and not parents and mapping.members.get("StartingPosition") == "LATEST"
         starts.append(ShardStart(shard_id=shard.shard_id, checkpoint=checkpoint, at_tip=at_tip))
@@ -79,6 +80,11 @@ def _beginning(mapping: EventSourceMapping) -> ShardCheckpoint:
     return ShardCheckpoint()
 
 
-def _is_ended(checkpoints: Mapping[str, ShardCheckpoint], shard_id: str) -> bool:
-    checkpoint = checkpoints.get(shard_id)
+def _own(shard: Shard, checkpoints: Mapping[str, ShardCheckpoint]) -> ShardCheckpoint | None:
+    checkpoint = checkpoints.get(shard.shard_id)
+    return checkpoint if checkpoint is not None and checkpoint.is_of(shard) else None
+
+
+def _is_ended(shard: Shard, checkpoints: Mapping[str, ShardCheckpoint]) -> bool:
+    checkpoint = _own(shard, checkpoints)
     return checkpoint is not None and checkpoint.is_ended

@@ -12,7 +12,7 @@ from typing import Any
 
 from rie_server.aws_clients import ServiceClients
 from rie_server.model.event_source import Shard, ShardRead, SourceRecord, StreamPosition
-from rie_server.sources.stream_failures import failures_of, same_stream
+from rie_server.sources.stream_answers import failures_of, same_stream, seconds_of
 
 # The service's own limits of one call.
 READ_MOST = 1000
@@ -112,7 +112,7 @@ def record_document(record: Mapping[str, Any], *, stream_arn: str, region: str) 
 
 
 def _change(change: Mapping[str, Any]) -> dict[str, Any]:
-    made_at: float = change["ApproximateCreationDateTime"].timestamp()
+    made_at = seconds_of(change["ApproximateCreationDateTime"])
     members: dict[str, Any] = {"ApproximateCreationDateTime": int(made_at) if made_at.is_integer() else made_at}
     view_type = change.get("StreamViewType", "NEW_AND_OLD_IMAGES")
     for name in ("Keys", *_IMAGES[view_type]):
@@ -137,7 +137,11 @@ def _plain(value: Any) -> Any:
 
 def _shard(description: Mapping[str, Any]) -> Shard:
     parent = description.get("ParentShardId")
-    return Shard(shard_id=description["ShardId"], parents=(parent,) if parent else ())
+    return Shard(
+        shard_id=description["ShardId"],
+        parents=(parent,) if parent else (),
+        began_at=description.get("SequenceNumberRange", {}).get("StartingSequenceNumber"),
+    )
 
 
 def _iterator_members(position: StreamPosition) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rie_server.aws_clients import ServiceClients, is_aws
 from rie_server.model.event_source import Shard, ShardRead, SourceRecord, StreamPosition
-from rie_server.sources.stream_failures import failures_of, same_stream
+from rie_server.sources.stream_answers import failures_of, same_stream, seconds_of
 
 # Kinesis's own limits of one call.
 READ_MOST = 10_000
@@ -101,7 +101,11 @@ class KinesisSource:
 
 def _shard(description: Mapping[str, Any]) -> Shard:
     parents = (description.get("ParentShardId"), description.get("AdjacentParentShardId"))
-    return Shard(shard_id=description["ShardId"], parents=tuple(parent for parent in parents if parent))
+    return Shard(
+        shard_id=description["ShardId"],
+        parents=tuple(parent for parent in parents if parent),
+        began_at=description.get("SequenceNumberRange", {}).get("StartingSequenceNumber"),
+    )
 
 
 def _iterator_members(position: StreamPosition) -> dict[str, Any]:
@@ -121,7 +125,7 @@ def _record(record: Mapping[str, Any], shard_id: str, common: Mapping[str, str])
     data: bytes = record["Data"]
     partition_key: str = record["PartitionKey"]
     sequence_number: str = record["SequenceNumber"]
-    arrived_at: float = record["ApproximateArrivalTimestamp"].timestamp()
+    arrived_at = seconds_of(record["ApproximateArrivalTimestamp"])
     text = base64.b64encode(data).decode()
     return SourceRecord(
         identifier=sequence_number,

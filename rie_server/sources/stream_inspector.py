@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rie_server.errors import InvalidParameterValueException, SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceKind
 from rie_server.polling import StreamSource
-from rie_server.sources.stream_failures import StreamMissingError
+from rie_server.sources.stream_answers import StreamMissingError
 
 
 class StreamInspector:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -89,9 +90,9 @@ def moto() -> Iterator[MotoServer]:
         yield server
 
 
-@pytest.fixture
-def clients() -> Iterator[ServiceClients]:
-    with contextlib.closing(ServiceClients()) as made:
+@pytest.fixture(params=[True, False], ids=["plain-timestamps", "dates"])
+def clients(request: pytest.FixtureRequest) -> Iterator[ServiceClients]:
+    with contextlib.closing(ServiceClients(plain_timestamps=request.param)) as made:
         yield made
 
 
@@ -100,7 +101,7 @@ def stream(
     request: pytest.FixtureRequest, clients: ServiceClients, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stream]:
     """Of the kind that the test is asked for."""
-    name = "".join(one if one.isalnum() else "-" for one in request.node.name)[:60]
+    name = f"stream-{uuid.uuid4()}"
     if request.param == "kinesis":
         server: KinesaliteServer = request.getfixturevalue("kinesis")
         _point(monkeypatch, server.environ)
@@ -245,14 +246,20 @@ def test_a_stream_that_was_deleted_is_not_a_shard_that_has_gone(stream: KinesisS
     iterator = stream.source.iterator(shard_of(stream), TRIM_HORIZON)
     stream.kinesis.client().delete_stream(StreamName=stream.name)
 
-    def is_gone() -> bool:
-        return not stream.kinesis.client().list_streams()["StreamNames"].count(stream.name)
-
-    wait_until(is_gone, what="the stream to go")
+    wait_until(lambda: not exists(stream), what="the stream to go")
     with pytest.raises(SourceError) as trouble:
         stream.source.read(iterator, 1)
     assert str(trouble.value) == f"Stream not found: {stream.arn}"
     assert not isinstance(trouble.value, ShardGoneError)
+
+
+def exists(stream: KinesisStream) -> bool:
+    client = stream.kinesis.client()
+    try:
+        client.describe_stream_summary(StreamName=stream.name)
+    except client.exceptions.ResourceNotFoundException:
+        return False
+    return True
 
 
 @kinesis_alone
@@ -298,13 +305,13 @@ def test_dynamodb_knows_no_position_by_time() -> None:
 
 @pytest.fixture
 def changes(
-    request: pytest.FixtureRequest, moto: MotoServer, clients: ServiceClients, monkeypatch: pytest.MonkeyPatch
+    moto: MotoServer, clients: ServiceClients, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], dict[str, Any]]:
     """The event of an item that is made, changed and removed, by the stream's view type."""
     _point(monkeypatch, moto.environ)
 
     def of(view_type: str) -> dict[str, Any]:
-        name = "".join(one if one.isalnum() else "-" for one in request.node.name)
+        name = f"changes-{uuid.uuid4()}"
         source = DynamoDbStreamSource(create_table(moto, name, view_type)["LatestStreamArn"], clients=clients)
         dynamodb = moto.client("dynamodb")
         binary = {"B": b"\x00\xff"}

@@ -54,17 +54,20 @@ def _packages() -> Path:
 
 class KinesaliteServer:
     """
+    Args:
+        port: to stand where another one was.
+
     Attributes:
         url: of the service.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int | None = None) -> None:
         packages = _packages()
-        self._port = free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._clients: dict[str, Any] = {}
         self._process = subprocess.Popen(
-            ["node", "-e", _SCRIPT, str(self._port)],
+            ["node", "-e", _SCRIPT, str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -117,6 +117,43 @@ def test_latest_begins_when_the_mapping_is_enabled(
     assert set(data(told(path))) == {"late"}
 
 
+def test_a_time_is_where_a_mapping_begins(
+    serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
+) -> None:
+    client = serve().client()
+    create_teller(client, "teller", path)
+    arn = kinesis.create_stream("timed")
+    put(kinesis, "timed", [("k", "early")])
+    time.sleep(1.1)
+    now = time.time()
+    put(kinesis, "timed", [("k", "late")])
+    enable(client, "teller", arn, StartingPosition="AT_TIMESTAMP", StartingPositionTimestamp=now)
+    wait_until(lambda: told(path), what="the invocation")
+    assert data(told(path)) == ["late"]
+
+
+def test_a_stream_that_goes_and_comes_again_is_read_from_its_beginning(
+    start_rie: Callable[..., RieServer], path: Path
+) -> None:
+    with KinesaliteServer() as first:
+        client = start_rie(environ=first.environ).client()
+        create_teller(client, "teller", path)
+        uuid = enable(client, "teller", first.create_stream("anew"))
+        put(first, "anew", [("k", "before")])
+        wait_until(lambda: told(path), what="the first record")
+
+    def result() -> str:
+        return str(client.get_event_source_mapping(UUID=uuid)["LastProcessingResult"])
+
+    wait_until(lambda: result().startswith("PROBLEM: "), what="the trouble to be reported")
+    with KinesaliteServer(port=first.port) as second:
+        second.create_stream("anew")
+        put(second, "anew", [("k", "after")])
+        wait_until(lambda: len(told(path)) == 2, seconds=40, what="the second record")
+        assert data(told(path)) == ["before", "after"]
+        client.delete_event_source_mapping(UUID=uuid)
+
+
 def test_a_split_and_a_merge_while_records_flow_lose_nothing_and_keep_the_order(
     serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
 ) -> None:
@@ -200,6 +237,7 @@ def test_what_is_given_up_goes_to_the_on_failure_queue(
         assert [len(one["event"]["Records"]) for one in told(path)] == [2, 1, 1]
 
 
+@pytest.mark.timeout(90 + FIRE_RECORDS / 50)
 def test_nothing_is_lost_and_no_key_is_out_of_order_under_failures_and_three_kills(
     serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
 ) -> None:

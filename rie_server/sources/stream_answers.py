@@ -1,7 +1,8 @@
-"""What an error of Kinesis or DynamoDB Streams means to who reads a shard. Thread-safe."""
+"""What Kinesis and DynamoDB Streams answer, as who reads a shard understands it. Thread-safe."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 from rie_server.errors import IteratorExpiredError, ShardGoneError, SourceError
@@ -49,6 +50,11 @@ def failures_of(stream_arn: str, *, about_shard: bool = False) -> Iterator[None]
         raise SourceError(f"{stream_arn}: {wrong}") from wrong
     except Exception as failure:  # botocore's parsers raise anything when another service answers
         raise SourceError(f"{stream_arn}: the answer cannot be read: {failure!r}") from failure
+
+
+def seconds_of(timestamp: float | datetime) -> float:
+    """Seconds since the epoch, whichever way the client reads timestamps."""
+    return timestamp.timestamp() if isinstance(timestamp, datetime) else float(timestamp)
 
 
 @contextmanager
