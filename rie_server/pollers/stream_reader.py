@@ -198,8 +198,9 @@ class ShardReader:
 
     def _backoff(self, trouble: Exception) -> float:
         self._failures += 1
-        self._tools.results.source_failed(trouble)
-        passes = not isinstance(trouble, SourceError) or trouble.passes
+        passes = isinstance(trouble, SourceError) and trouble.passes
+        if self._failures > 1 or not passes:  # a stream throttles its readers now and then
+            self._tools.results.source_failed(trouble)
         if not passes:
             return BACKOFF_SECONDS_MOST if self._failures > 3 else BACKOFF_SECONDS * 2**self._failures
         return float(min(BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10), BACKOFF_SECONDS_MOST))

@@ -115,6 +115,7 @@ class StreamRun:
             return
         event = self._event(batch)
         if len(event) > SYNC_PAYLOAD_BYTES:
+            tools.results.processed("PROBLEM: Function call failed")
             self._carry_out(batch, self._frame.after(batch, TooLarge()))
             return
         if batch.records:
