@@ -89,11 +89,12 @@ class ShardReader:
 
     def look_now(self) -> None:
         """Reads at once, whatever the pace. It counts as in flight."""
+        threads = self._tools.threads
         with self._lock:
-            if self._is_urgent or self._is_over:
+            if self._is_urgent or self._is_over or threads.stopping.is_set():
                 return
             self._is_urgent = True
-        self._tools.threads.begin()
+            threads.begin()
         self._read_soon()
 
     # --- pace ---------------------------------------------------------------------------------------------------------
@@ -120,6 +121,9 @@ class ShardReader:
         with self._lock:
             self._is_reading = False
             self._is_over = True
+            was_urgent, self._is_urgent = self._is_urgent, False
+        if was_urgent:
+            self._tools.threads.end()
 
     # --- reading, on a thread of the readers' -------------------------------------------------------------------------
 
