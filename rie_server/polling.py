@@ -93,7 +93,13 @@ class StreamSource(EventSource, Protocol):
     def shards(self) -> Sequence[Shard]:
         """All shards that can still be read, open or closed."""
 
-    def iterator(self, shard_id: str, position: StreamPosition) -> str: ...
+    def iterator(self, shard_id: str, position: StreamPosition) -> str:
+        """Where ``position`` is a time, records that arrived before it may come, too.
+
+        Raises:
+            IteratorExpiredError: the position is not in this shard: it was trimmed away, or is of another stream.
+            ShardGoneError: there is no such shard.
+        """
 
     def read(self, iterator: str, most: int) -> ShardRead:
         """Returns at once, also without records.

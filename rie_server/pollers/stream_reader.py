@@ -89,11 +89,12 @@ class ShardReader:
 
     def look_now(self) -> None:
         """Reads at once, whatever the pace. It counts as in flight."""
+        threads = self._tools.threads
         with self._lock:
-            if self._is_urgent or self._is_over:
+            if self._is_urgent or self._is_over or threads.stopping.is_set():
                 return
             self._is_urgent = True
-        self._tools.threads.begin()
+            threads.begin()
         self._read_soon()
 
     # --- pace ---------------------------------------------------------------------------------------------------------
@@ -120,6 +121,9 @@ class ShardReader:
         with self._lock:
             self._is_reading = False
             self._is_over = True
+            was_urgent, self._is_urgent = self._is_urgent, False
+        if was_urgent:
+            self._tools.threads.end()
 
     # --- reading, on a thread of the readers' -------------------------------------------------------------------------
 
@@ -198,8 +202,9 @@ class ShardReader:
 
     def _backoff(self, trouble: Exception) -> float:
         self._failures += 1
-        self._tools.results.source_failed(trouble)
-        passes = not isinstance(trouble, SourceError) or trouble.passes
+        passes = isinstance(trouble, SourceError) and trouble.passes
+        if self._failures > 1 or not passes:  # a stream throttles its readers now and then
+            self._tools.results.source_failed(trouble)
         if not passes:
             return BACKOFF_SECONDS_MOST if self._failures > 3 else BACKOFF_SECONDS * 2**self._failures
         return float(min(BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10), BACKOFF_SECONDS_MOST))

@@ -115,6 +115,7 @@ class StreamRun:
             return
         event = self._event(batch)
         if len(event) > SYNC_PAYLOAD_BYTES:
+            tools.results.processed("PROBLEM: Function call failed")
             self._carry_out(batch, self._frame.after(batch, TooLarge()))
             return
         if batch.records:
@@ -137,12 +138,10 @@ class StreamRun:
         try:
             outcome = self._outcome(batch, result)
             self._tell(batch, result, outcome)
-            decision = self._frame.after(batch, outcome)
+            self._carry_out(batch, self._frame.after(batch, outcome), result)
         except Exception:
-            log.exception("An answer for a batch of %s cannot be judged; it is tried again", self._shard_id)
+            log.exception("An answer for a batch of %s cannot be carried out; it is tried again", self._shard_id)
             self._later(DEFECT_SECONDS)
-            return
-        self._carry_out(batch, decision, result)
 
     def _outcome(self, batch: StreamBatch, result: InvokeResult) -> BatchOutcome:
         if isinstance(result.refusal, RequestTooLargeException | RequestEntityTooLargeException):

@@ -121,7 +121,9 @@ class ShardPoller:
     def _hand_out(self, records: Sequence[SourceRecord]) -> None:
         tools = self._tools
         tools.observer.polled(tools.mapping, len(records))
-        wanted = [record for record in records if passes(tools.filters, tools.mapping.kind, record)]
+        wanted = records
+        if tools.filters.patterns:
+            wanted = [record for record in records if passes(tools.filters, tools.mapping.kind, record)]
         with self._lock:
             self._progress.add(records)
         if len(wanted) < len(records):

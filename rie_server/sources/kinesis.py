@@ -49,8 +49,14 @@ class KinesisSource:
             members = {"NextToken": answer["NextToken"]}
 
     def iterator(self, shard_id: str, position: StreamPosition) -> str:
-        """With the shard's name before it, because each record in an event has that, too."""
+        """With the shard's name before it, because each record in an event has that, too.
+
+        An emulator reads from the beginning where a time was asked for: kinesalite does not answer at all while no
+        record is that young, and whoever reads leaves out what arrived earlier.
+        """
         client = self._client()
+        if position.at_timestamp is not None and not is_aws(client.meta.endpoint_url):
+            position = StreamPosition(starting_position="TRIM_HORIZON")
         members = self._stream(client) | _iterator_members(position)
         with same_stream(self.shards), failures_of(self._arn, about_shard=True):
             return f"{shard_id} {client.get_shard_iterator(ShardId=shard_id, **members)['ShardIterator']}"

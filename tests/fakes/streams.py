@@ -39,12 +39,14 @@ class MemoryStream:
 
     Attributes:
         failure: while set, every call raises it.
+        failures: each is raised by one read.
         reads: how often records were asked for.
         now: dates records, in seconds since the epoch.
     """
 
     def __init__(self, shards: int = 1, *, now: Callable[[], float] = lambda: 1_767_225_600.0) -> None:
         self.failure: Exception | None = None
+        self.failures: list[Exception] = []
         self.reads = 0
         self.now = now
         self.is_closed = False
@@ -112,6 +114,8 @@ class MemoryStream:
     def read(self, iterator: str, most: int) -> ShardRead:
         self._fail()
         self.reads += 1
+        if self.failures:
+            raise self.failures.pop(0)
         generation, shard_id, index = iterator.split()
         if int(generation) != self._generation:
             raise IteratorExpiredError("The iterator has expired")

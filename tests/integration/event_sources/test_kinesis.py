@@ -207,6 +207,24 @@ def test_a_restart_goes_on_where_the_last_one_was(
     assert sorted(data(told(path))) == ["after"] * 20 + ["before"] * 20
 
 
+def test_latest_remembers_when_the_mapping_was_made(
+    serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
+) -> None:
+    rie = serve()
+    create_teller(rie.client(), "teller", path)
+    arn = kinesis.create_stream("remember", 2)
+    put(kinesis, "remember", [(str(number), "early") for number in range(10)])
+    uuid = enable(rie.client(), "teller", arn, StartingPosition="LATEST")
+    rie.stop()
+    rie.restart()
+    rie.kill()
+    put(kinesis, "remember", [(str(number), "meanwhile") for number in range(10)])
+    rie.restart()
+    wait_until(lambda: len(data(told(path))) >= 10, what="ten records")
+    assert data(told(path)) == ["meanwhile"] * 10
+    assert rie.client().get_event_source_mapping(UUID=uuid)["LastProcessingResult"] == "OK"
+
+
 def test_what_is_given_up_goes_to_the_on_failure_queue(
     serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
 ) -> None:

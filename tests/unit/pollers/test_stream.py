@@ -388,6 +388,32 @@ def test_a_throttle_uses_no_attempts(story: StreamStory) -> None:
     assert story.observer.counts["dropped"] == 0
 
 
+def test_a_record_that_makes_an_event_of_more_than_6_mb_spends_its_attempts_without_the_function(
+    story: StreamStory,
+) -> None:
+    story.stream.put("x" * 5_000_000)
+    story.stream.put("b")
+    story.start(MaximumRetryAttempts=1, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
+    story.wait_for(lambda: story.reporter.results, "the first attempt")
+    story.advance(5)
+    story.wait_batches("b")
+    record = json.loads(story.destinations.delivered[0].body)
+    assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 2
+    assert "responseContext" not in record
+
+
+def test_one_read_that_fails_is_nothing_to_tell(story: StreamStory) -> None:
+    story.start()
+    put_all(story, "a")
+    story.wait_batches("a")
+    reads = story.stream.reads
+    story.stream.failures.append(SourceError("ProvisionedThroughputExceededException: slow down"))
+    story.wait_for(lambda: story.stream.reads > reads + 1, "two reads")
+    assert not story.stream.failures
+    assert story.reporter.results == ["OK"]
+
+
 def test_a_function_that_is_gone_is_waited_for(story: StreamStory) -> None:
     def gone(_event: dict[str, Any]) -> None:
         raise ResourceNotFoundException("Function not found: fn")
