@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     idle_environments,
     idle_mappings,
     idle_memory,
+    kafka,
     kinesis,
     payload,
     rabbitmq,
@@ -36,5 +37,6 @@ SCENARIOS: tuple[ModuleType, ...] = (
     idle_environments,
     sqs,
     idle_mappings,
+    kafka,
     kinesis,
 )

@@ -39,7 +39,7 @@ def run(effort: Effort) -> ScenarioResult:
 
     if find_spec("pika") is None or not rabbitmq.SERVER.exists():
         return skipped(NAME, TITLE, CLAIM, "no pika or no rabbitmq-server")
-    messages = 2 * effort.queued_events
+    messages = max(20_000, 4 * effort.queued_events)
     with rabbitmq.RabbitMqServer() as broker:
         url = f"amqp://{rabbitmq.USER}:{rabbitmq.PASSWORD}@127.0.0.1:{broker.port}"
         with running_server(flags=(f"--mq-endpoints={ARN}={url}",)) as server:
@@ -105,7 +105,7 @@ def _mapped(server: Server, url: str, *, messages: int) -> Metrics:
     served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
     begun = time.perf_counter()
     server.call("PUT", f"{MAPPINGS_PATH}/{name}", {"Enabled": True})
-    _wait(server, name, lambda one: one["counts"].get("DeletedEventCount", 0) >= messages)
+    _wait(server, name, lambda one: one["counts"]["deleted"] >= messages)
     seconds = time.perf_counter() - begun
     served, ran = contender.server_cpu_seconds() - served, contender.runtime_cpu_seconds() - ran
     _wait(server, name, lambda one: one["state"] == "Enabled")
@@ -141,4 +141,4 @@ def _wait(server: Server, name: str, is_so: Any) -> None:
     while not any(is_so(one) for one in server.call("GET", "/_rie/mappings")["mappings"] if one["uuid"] == name):
         if time.perf_counter() > deadline:
             raise ContenderFailed("the mapping did not get so far in time")
-        time.sleep(0.01)
+        time.sleep(0.025)

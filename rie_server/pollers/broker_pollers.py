@@ -62,6 +62,7 @@ def broker_rules(mapping: EventSourceMapping, source: BrokerSource) -> QueueRule
     return QueueRules(
         batches_at_start=source.consumers,
         batches_most=source.consumers,
+        batches_ahead=1,
         receivers_most=1,
         receive_most=mapping.batch_size,
         acknowledge_most=mapping.batch_size,

@@ -51,6 +51,7 @@ class MessageQueuePoller:
         self._real = context.real
         self._event_size = EventSize(context.mapping, context.invocation, context.reporter, context.observer)
         self._is_wanted = is_wanted
+        self._is_ahead = context.rules.batches_ahead > 0
         self._undeleted_most = UNDELETED_MOST + context.mapping.batch_size
         self._pool = ThreadPoolExecutor(
             context.rules.acknowledge_threads + FURTHER_THREADS, thread_name_prefix=f"queue-{context.mapping.uuid[:8]}"
@@ -140,7 +141,8 @@ class MessageQueuePoller:
             log.debug("The backlog of %s is not known: %s", self._context.mapping.source_arn, trouble)
 
     def _is_congested(self) -> bool:
-        return self._acknowledger.pending >= self._undeleted_most
+        is_ready = self._is_ahead and self._batches.gathered >= self._context.mapping.batch_size
+        return is_ready or self._acknowledger.pending >= self._undeleted_most
 
     def _is_idle(self) -> bool:
         return self._batches.is_empty and not self._acknowledger.pending

@@ -259,13 +259,7 @@ class PartitionPoller:
 
     def _run_in_crew(self, work: Callable[[], None]) -> None:
         try:
-            self._threads.submit(self._guarded, work)
+            self._threads.submit(work)
         except RuntimeError:
             # The poller has ended: the batch is worked on again by whoever gets the partition.
             log.debug("Event source mapping %s: an answer has come too late", self._mapping.uuid)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception:
-            log.exception("Event source mapping %s: a partition has failed", self._mapping.uuid)

@@ -7,8 +7,8 @@ counts as done when it was filtered out, when the function has succeeded, or whe
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from rie_server.errors import DeliveryError
 from rie_server.limits import SYNC_PAYLOAD_BYTES
@@ -17,6 +17,7 @@ from rie_server.model.event_source import SourceRecord
 from rie_server.model.filter_documents import passes
 from rie_server.model.invocation import InvokeResult
 from rie_server.model.stream_batch import (
+    BACKOFF_MAXIMUM_SECONDS,
     BatchOutcome,
     Discard,
     DiscardCondition,
@@ -31,16 +32,12 @@ from rie_server.model.stream_batch import (
     backoff_seconds,
     before_invoke,
 )
+from rie_server.pollers.partition_buffer import PartitionBuffer
 from rie_server.pollers.partition_crew import Crew
 from rie_server.ports import Timer
 
 log = logging.getLogger(__name__)
 
-ENVELOPE_BYTES = 2048
-"""Of the event around its records."""
-BUFFERED_BATCHES = 3
-BUFFERED_RECORDS = 1000
-BUFFERED_BYTES = 2 * SYNC_PAYLOAD_BYTES
 OK = "OK"
 FUNCTION_FAILED = "PROBLEM: Function call failed"
 
@@ -57,15 +54,13 @@ class PartitionLane:
         # Guards what follows.
         self._lock = threading.Lock()
         self._position = offset
-        self._waiting: deque[SourceRecord] = deque()
-        self._waiting_bytes = 0
+        self._buffer = PartitionBuffer(crew.mapping)
         self._work: list[StreamBatch] = []  # the next one last
         self._undelivered: Discard | None = None
         self._last_result: InvokeResult | None = None
         self._delivery_failures = 0
         self._busy = False
         self._has_slot = False
-        self._window_over = False
         self._window: Timer | None = None
         self._backoff: Timer | None = None
         self._stopped = False
@@ -81,23 +76,17 @@ class PartitionLane:
             crew.observer.filtered_out(crew.mapping, len(records) - len(wanted))
         with self._lock:
             self._position = int(records[-1].identifier) + 1
-            is_first = not self._waiting
-            self._waiting.extend(wanted)
-            self._waiting_bytes += sum(one.size_bytes + 1 for one in wanted)
-            if is_first and wanted:
-                self._open_window()
+            self._buffer.add(wanted, now=crew.clock.monotonic())
+            self._watch_window()
         self._kick()
 
     @property
     def is_full(self) -> bool:
-        size = self._crew.mapping.batch_size
-        most = max(BUFFERED_BATCHES * size, BUFFERED_RECORDS)
-        return len(self._waiting) >= most or self._waiting_bytes >= BUFFERED_BYTES
+        return self._buffer.is_full
 
     @property
     def has_room(self) -> bool:
-        """Well below full, so that a lane is not paused and resumed all the time."""
-        return len(self._waiting) <= 2 * self._crew.mapping.batch_size and self._waiting_bytes < BUFFERED_BYTES // 2
+        return self._buffer.has_room
 
     @property
     def is_busy(self) -> bool:
@@ -109,7 +98,8 @@ class PartitionLane:
         with self._lock:
             if self._work:
                 return int(self._work[-1].records[0].identifier)
-            return int(self._waiting[0].identifier) if self._waiting else self._position
+            first = self._buffer.first_offset
+            return self._position if first is None else first
 
     def stop(self) -> None:
         """Begins nothing any more; what is in flight goes on."""
@@ -126,15 +116,18 @@ class PartitionLane:
 
     # --- when a batch begins ------------------------------------------------------------------------------------------
 
-    def _open_window(self) -> None:
-        seconds = self._crew.mapping.batching_window_seconds
-        self._window_over = seconds <= 0
-        if seconds > 0 and not self._stopped:
-            self._window = self._crew.clock.call_later(seconds, self._close_window)
+    def _watch_window(self) -> None:
+        closes_at = self._buffer.closes_at
+        if closes_at is not None and self._window is None and not self._stopped:
+            wait_seconds = closes_at - self._crew.clock.monotonic()
+            if wait_seconds > 0:
+                self._window = self._crew.clock.call_later(wait_seconds, self._close_window)
 
     def _close_window(self) -> None:
+        """Of the records that wait now, or of some that have gone on since: then the next window is watched."""
         with self._lock:
-            self._window_over = True
+            self._window = None
+            self._watch_window()
         self._kick()
 
     def _end_backoff(self) -> None:
@@ -148,42 +141,36 @@ class PartitionLane:
             if self._busy or self._stopped or self._backoff is not None or not self._is_due():
                 return
             self._busy = True
-            may_go = self._has_slot or self._crew.slots.take(lambda: self._crew.run(self._step))
+            may_go = self._has_slot or self._crew.slots.take(self._begin)
             self._has_slot = True
         if may_go:
-            self._crew.run(self._step)
+            self._crew.run(partial(self._guarded, self._step))
+
+    def _begin(self) -> None:
+        """A slot has come free."""
+        self._crew.run(partial(self._guarded, self._step))
 
     def _is_due(self) -> bool:
-        if self._work:
-            return True
-        return bool(self._waiting) and (
-            self._window_over
-            or len(self._waiting) >= self._crew.mapping.batch_size
-            or self._waiting_bytes + ENVELOPE_BYTES >= SYNC_PAYLOAD_BYTES
-        )
+        return bool(self._work) or self._buffer.is_due(now=self._crew.clock.monotonic())
 
     def _take(self) -> StreamBatch:
         """The batch to work on: one that is left, or a new one of the records that wait."""
-        if self._work:
-            return self._work[-1]
-        records: list[SourceRecord] = []
-        size_bytes = ENVELOPE_BYTES
-        while self._waiting and len(records) < self._crew.mapping.batch_size:
-            size_bytes += self._waiting[0].size_bytes + 1
-            if records and (size_bytes > SYNC_PAYLOAD_BYTES or records[0].invalid or self._waiting[0].invalid):
-                break
-            record = self._waiting.popleft()
-            self._waiting_bytes -= record.size_bytes + 1
-            records.append(record)
-        if self._window is not None:
-            self._window.cancel()
-        if self._waiting:
-            self._open_window()
-        batch = StreamBatch(records=tuple(records))
-        self._work.append(batch)
-        return batch
+        if not self._work:
+            self._work.append(StreamBatch(records=self._buffer.take(now=self._crew.clock.monotonic())))
+            self._watch_window()
+        return self._work[-1]
 
     # --- the crew's ---------------------------------------------------------------------------------------------------
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """A fault of this server's own costs time, and no record: the batch is tried again."""
+        try:
+            work()
+        except Exception:
+            log.exception("Event source mapping %s: %s has failed", self._crew.mapping.uuid, self._name)
+            with self._lock:
+                self._wait(BACKOFF_MAXIMUM_SECONDS)
+            self._rest()
 
     def _step(self) -> None:
         crew = self._crew
@@ -205,7 +192,10 @@ class PartitionLane:
         if len(payload) > SYNC_PAYLOAD_BYTES:
             return self._follow(after_batch(batch, TooLarge(), crew.rules))
         return crew.invocation.submit(
-            payload, count, batch.request_id, lambda result: crew.run(lambda: self._answered(batch, result))
+            payload,
+            count,
+            batch.request_id,
+            lambda result: crew.run(partial(self._guarded, partial(self._answered, batch, result))),
         )
 
     def _answered(self, batch: StreamBatch, result: InvokeResult) -> None:

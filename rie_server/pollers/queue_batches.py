@@ -87,6 +87,11 @@ class QueueBatches:
         self._later(self._begin_due)
 
     @property
+    def gathered(self) -> int:
+        """Messages that wait for their batch. Needs no lock."""
+        return len(self._gathering)
+
+    @property
     def is_empty(self) -> bool:
         return not (self._batches or self._due or self._gathering)
 

@@ -25,6 +25,7 @@ class QueueCapacity:
         self._is_congested = is_congested
         self._changed = threading.Condition()
         self._scaling = Scaling(rules)
+        self._ahead = rules.batches_ahead
         self._receiving = 0
         self._running = 0
         self._stopped = False
@@ -40,7 +41,7 @@ class QueueCapacity:
         """
         with self._changed:
             while not self._stopped:
-                if self._running + self._receiving < self._limit() and not self._is_congested():
+                if self._running + self._receiving < self._limit() + self._ahead and not self._is_congested():
                     self._receiving += 1
                     return True
                 self._changed.wait(_LOOK_SECONDS)

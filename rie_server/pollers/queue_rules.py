@@ -42,6 +42,8 @@ class QueueRules:
         batches_at_start: batches that may be with the function at a time, to begin with.
         batches_per_minute: how many more each minute while messages wait.
         batches_most: the end of that.
+        batches_ahead: how many more may be received meanwhile, so that they are ready: for sources that have a claim on
+            the messages that does not run out.
         receivers_least: threads that receive while the queue is empty.
         receivers_most: threads that receive while messages wait.
         receive_most: messages that one call of the source can bring.
@@ -59,6 +61,7 @@ class QueueRules:
     batches_at_start: int = 5
     batches_per_minute: int = 300
     batches_most: int
+    batches_ahead: int = 0
     receivers_least: int = 1
     receivers_most: int = 4
     receive_most: int = 10

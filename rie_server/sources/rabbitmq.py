@@ -13,7 +13,7 @@ from typing import Any
 from rie_server.errors import SourceError
 from rie_server.model.broker_address import BrokerAddress
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
-from rie_server.model.rabbitmq_message import PROPERTIES, rabbitmq_document
+from rie_server.model.rabbitmq_message import rabbitmq_document
 from rie_server.ports import Clock
 from rie_server.sources.access import access_uri
 from rie_server.sources.arrivals import Arrivals
@@ -43,8 +43,8 @@ class RabbitMqSource:
         self._queue = str(mapping.members["Queues"][0])
         self._virtual_host = access_uri(mapping, "VIRTUAL_HOST") or "/"
         self._label = f"{self._queue}::{self._virtual_host}"
-        # One batch at work and one that is ready when it is done.
-        self._prefetch = min(2 * mapping.batch_size, PREFETCH_MAXIMUM)
+        # One batch at work, one that is ready when it is done, and one on its way.
+        self._prefetch = min(3 * mapping.batch_size, PREFETCH_MAXIMUM)
         self._enter = enter
         self._clock = clock
         self._opening = threading.Lock()
@@ -111,9 +111,7 @@ class RabbitMqSource:
             return link
 
     def record(self, link: "_Link", deliver: Any, properties: Any, body: bytes) -> SourceRecord:
-        document = rabbitmq_document(
-            {name: getattr(properties, name) for name in PROPERTIES.values()}, body, redelivered=deliver.redelivered
-        )
+        document = rabbitmq_document(vars(properties), body, redelivered=deliver.redelivered)
         return SourceRecord(
             identifier=str(deliver.delivery_tag),
             # One batch at a time keeps the order of first deliveries; what failed takes nothing back with it.

@@ -61,6 +61,8 @@ class RabbitMqConnection:
         self._settled = threading.Event()
         self._failure: SourceError | None = None
         self._waiting = 0
+        # Delivery tags in the order of their coming; the connection's own thread alone knows them.
+        self._unsettled: dict[int, None] = {}
         self._connection: Any = None
         self._channel: Any = None
         self._thread = threading.Thread(target=self._run, name=f"rabbitmq-{queue}", daemon=True)
@@ -85,13 +87,13 @@ class RabbitMqConnection:
 
     def acknowledge(self, tags: Sequence[int]) -> bool:
         """False where the connection is gone: the broker delivers the messages again."""
-        return self._on_owner(lambda: self._each(tags, self._channel.basic_ack))
+        return self._on_owner(lambda: self._settle(tags, self._channel.basic_ack))
 
     def requeue(self, tags: Sequence[int]) -> bool:
         def nack(delivery_tag: int, multiple: bool) -> None:
             self._channel.basic_nack(delivery_tag, multiple=multiple, requeue=True)
 
-        return self._on_owner(lambda: self._each(tags, nack))
+        return self._on_owner(lambda: self._settle(tags, nack))
 
     def ask_waiting(self) -> None:
         """Asks how many messages wait; the answer is ``messages_waiting``, later."""
@@ -165,6 +167,7 @@ class RabbitMqConnection:
         self._channel.basic_consume(self._queue, self._delivered, callback=lambda _: self._settled.set())
 
     def _delivered(self, _channel: Any, deliver: Any, properties: Any, body: bytes) -> None:
+        self._unsettled[deliver.delivery_tag] = None
         self._on_message(deliver, properties, body)
 
     def _not_opened(self, _connection: Any, reason: Any) -> None:
@@ -189,9 +192,20 @@ class RabbitMqConnection:
         if connection is not None and connection.is_closed:
             connection.ioloop.stop()
 
-    def _each(self, tags: Sequence[int], settle: Callable[[int, bool], None]) -> None:
-        for tag in tags:
+    def _settle(self, tags: Sequence[int], settle: Callable[[int, bool], None]) -> None:
+        """What came first and is all there takes one frame, the rest one each."""
+        ordered = sorted(tags)
+        together = 0
+        for tag, first in zip(ordered, self._unsettled, strict=False):
+            if tag != first:
+                break
+            together += 1
+        if together:
+            settle(ordered[together - 1], True)
+        for tag in ordered[together:]:
             settle(tag, False)
+        for tag in ordered:
+            self._unsettled.pop(tag, None)
 
     def _on_owner(self, act: Callable[[], None]) -> bool:
         connection = self._connection

@@ -332,12 +332,12 @@ def test_all_threads_share_a_client_and_the_others_that_were_made_meanwhile_are_
     made: list[CountedClient] = []
     all_are_making = threading.Barrier(6)
 
-    def make(service: str, region: str, long_poll_seconds: float) -> CountedClient:
+    def make(_clients: aws_clients.ServiceClients, service: str, region: str) -> CountedClient:
         all_are_making.wait(10)
         made.append(CountedClient())
         return made[-1]
 
-    monkeypatch.setattr(aws_clients, "_make", make)
+    monkeypatch.setattr(aws_clients.ServiceClients, "_make", make)
     service_clients = aws_clients.ServiceClients()
     with ThreadPoolExecutor(6, thread_name_prefix="look") as threads:
         found = [threads.submit(service_clients.client, "sqs", "eu-west-1") for _ in range(6)]

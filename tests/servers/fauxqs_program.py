@@ -1,14 +1,18 @@
-"""fauxqs, installed once into a cache folder by npm; for the tests and the benchmarks, without either."""
+"""fauxqs, fetched from npm once into ``~/.cache/rie-server-tests``; for the tests and the benchmarks, without either.
+
+It is fetched only where ``RIE_REQUIRE`` names ``fauxqs``.
+"""
 
 import contextlib
 import fcntl
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 VERSION = "2.4"
 INSTALL_SECONDS = 300.0
-CACHE = Path.home() / ".cache" / "rie-server-tests" / f"fauxqs-{VERSION}"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rie-server-tests" / f"fauxqs-{VERSION}"
 
 # It keeps messages in SQLite if it is told to, with a module that older nodes have not; here it is not told to.
 _WITHOUT_SQLITE = "export class DatabaseSync {}"
@@ -38,14 +42,17 @@ def installed_program() -> list[str]:
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise FauxqsMissing("node and npm are not installed")
-    CACHE.mkdir(parents=True, exist_ok=True)
     program, package = CACHE / "serve.mjs", CACHE / "node_modules" / "fauxqs" / "package.json"
+    if not package.exists() and "fauxqs" not in os.environ.get("RIE_REQUIRE", ""):
+        raise FauxqsMissing(f"it is not in {CACHE}; RIE_REQUIRE=fauxqs fetches it")
+    CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not package.exists():
             _install()
-        (CACHE / "hook.mjs").write_text(_HOOK, encoding="utf-8")
-        program.write_text(_PROGRAM, encoding="utf-8")
+        for path, text in ((CACHE / "hook.mjs", _HOOK), (program, _PROGRAM)):
+            if not path.exists() or path.read_text(encoding="utf-8") != text:  # else a node may be reading it
+                path.write_text(text, encoding="utf-8")
     return ["node", str(program)]
 
 

@@ -374,21 +374,6 @@ def test_a_throttled_batch_is_let_go_when_its_messages_are_not_held_any_more(mak
     assert len({request.request_id for request in bench.invoker.requests}) == 2
 
 
-def test_a_message_that_waited_longer_than_it_was_held_is_not_run(make: Make) -> None:
-    bench = make(visibility=0.1, rules={"batches_most": 1, "batches_at_start": 1})
-    bench.invoker.decide = lambda event: None
-    bench.queue.put("a")
-    bench.start()
-    bench.wait_runs(1)
-    bench.queue.put("b")
-    time.sleep(0.15)
-    bench.invoker.decide = lambda event: answer()
-    bench.invoker.finish()
-
-    wait_until(lambda: "b" in bench.queue.deleted)
-    assert bench.invoker.bodies.count(["b"]) == 1
-
-
 # --- scaling ----------------------------------------------------------------------------------------------------------
 
 

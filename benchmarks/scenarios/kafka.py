@@ -1,0 +1,145 @@
+"""A topic that holds many records and a mapping with batches of 500: how fast a function gets them.
+
+The broker is a real one, of the benchmark's own, with a topic of four partitions. A bare confluent-kafka loop does the
+same. Either clock starts with the first record that is read, and stops when every record has been processed.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from functools import partial
+from typing import Any
+
+from benchmarks.contenders.server import Server, running_server
+from benchmarks.figures import ScenarioResult, ratio_check, skipped
+from benchmarks.load import REPOSITORY
+from benchmarks.processes import ContenderFailed
+from benchmarks.rounds import Effort, Metrics, interleaved
+
+NAME = "kafka"
+TITLE = "Records of Kafka, batches of 500"
+CLAIM = "at least 0.70 of the records per second of a bare confluent-kafka loop that makes the same events"
+FUNCTION = "bench"
+BATCH = 500
+PARTITIONS = 4
+BODY = b'{"order": "0123456789", "text": "' + 165 * b"x" + b'"}'
+BARE, LOOP, OURS = "bare consumer", "consumer with events", "server"
+METRIC = "records per second"
+ROUNDS_AT_MOST = 5
+SECONDS_AT_MOST = 60.0
+LOOK_SECONDS = 0.005
+MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
+
+
+def run(effort: Effort) -> ScenarioResult:
+    try:
+        from tests.servers.kafka import KafkaServer  # noqa: PLC0415 - needs pytest
+
+        broker = KafkaServer()
+    except BaseException as missing:  # pytest's own way to say that a server is not there
+        if isinstance(missing, KeyboardInterrupt):
+            raise
+        return skipped(NAME, TITLE, CLAIM, str(missing))
+    records = 10 * effort.queued_events
+    with broker, running_server() as server:
+        server.create_function(FUNCTION)
+        measures = {
+            BARE: partial(_bare, broker, records=records, events=False),
+            LOOP: partial(_bare, broker, records=records, events=True),
+            OURS: partial(_mapped, server, broker, records=records),
+        }
+        _mapped(server, broker, records=4 * BATCH)
+        series = interleaved(measures, rounds=min(effort.rounds, ROUNDS_AT_MOST))
+    return ScenarioResult(
+        name=NAME,
+        title=TITLE,
+        series=series,
+        checks=(
+            ratio_check(series, metric=METRIC, of=OURS, to=LOOP, limit=0.70, at_least=True),
+            ratio_check(series, metric=METRIC, of=OURS, to=BARE),
+        ),
+        notes=(
+            f"{records:,} records of {len(BODY)} bytes, {PARTITIONS} partitions; the handler does nothing.",
+            "The bare loop throws a batch away and commits it; the one with events makes of it what a function gets,",
+            "as JSON and back, in one process. The server's function is a process of its own, under awslambdaric.",
+        ),
+    )
+
+
+def _filled_topic(broker: Any, records: int) -> str:
+    topic = f"bench-{uuid.uuid4().hex[:8]}"
+    broker.create_topic(topic, PARTITIONS)
+    broker.produce(topic, ({"value": BODY, "partition": number % PARTITIONS} for number in range(records)))
+    return topic
+
+
+def _bare(broker: Any, *, records: int, events: bool) -> Metrics:
+    topic = _filled_topic(broker, records)
+    plan: dict[str, Any] = {
+        "servers": broker.plaintext,
+        "topic": topic,
+        "group": topic,
+        "messages": records,
+        "batch": BATCH,
+    }
+    plan |= {"events": events}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bare_kafka_consumer"],
+        input=json.dumps(plan),
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=SECONDS_AT_MOST,
+        check=False,
+    )
+    if done.returncode:
+        raise ContenderFailed(done.stderr)
+    outcome = json.loads(done.stdout)
+    return {
+        (METRIC, "/s"): records / outcome["wall_seconds"],
+        ("consumer's processor time", "us"): outcome["cpu_seconds"] / records * 1e6,
+    }
+
+
+def _mapped(server: Server, broker: Any, *, records: int) -> Metrics:
+    contender = server.as_contender(FUNCTION)
+    name = _mapping(server, broker, _filled_topic(broker, records))
+    _wait(server, name, lambda one: one["counts"]["polled"] > 0)
+    served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
+    begun = time.perf_counter()
+    _wait(server, name, lambda one: one["counts"]["invoked"] >= records and not one["in_flight"])
+    seconds = time.perf_counter() - begun
+    served, ran = contender.server_cpu_seconds() - served, contender.runtime_cpu_seconds() - ran
+    server.call("DELETE", f"{MAPPINGS_PATH}/{name}")
+    return {
+        (METRIC, "/s"): records / seconds,
+        ("server's processor time", "us"): served / records * 1e6,
+        ("runtimes' processor time", "us"): ran / records * 1e6,
+    }
+
+
+def _mapping(server: Server, broker: Any, topic: str) -> str:
+    network = [{"Type": "VPC_SUBNET", "URI": "subnet:subnet-1"}, {"Type": "VPC_SECURITY_GROUP", "URI": "sg-1"}]
+    made = server.call(
+        "POST",
+        MAPPINGS_PATH,
+        {
+            "FunctionName": FUNCTION,
+            "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": [broker.plaintext]}},
+            "Topics": [topic],
+            "StartingPosition": "TRIM_HORIZON",
+            "SourceAccessConfigurations": network,
+            "BatchSize": BATCH,
+        },
+    )
+    return str(made["UUID"])
+
+
+def _wait(server: Server, name: str, is_so: Any) -> None:
+    deadline = time.perf_counter() + SECONDS_AT_MOST
+    while not any(is_so(one) for one in server.call("GET", "/_rie/mappings")["mappings"] if one["uuid"] == name):
+        if time.perf_counter() > deadline:
+            raise ContenderFailed("the mapping did not get so far in time")
+        time.sleep(LOOK_SECONDS)
