@@ -1,8 +1,8 @@
 """A bare pika consumer: the least that can empty a queue of RabbitMQ with Python, a batch at a time.
 
 ``python -m benchmarks.bare_consumer`` reads one plan (JSON) from standard input and writes one outcome (JSON) to
-standard output. It consumes as pika's documentation shows it, with two batches on their way, and acknowledges each
-batch as a whole; nothing is done with the messages.
+standard output. It consumes as pika's documentation shows it and does nothing with the messages. It acknowledges each
+of them, as the documentation does, or so many at a time, as a consumer of batches may.
 """
 
 import json
@@ -17,8 +17,8 @@ def carry_out(plan: dict[str, Any]) -> dict[str, Any]:
     """Runs a plan.
 
     Args:
-        plan: ``url`` of the broker; ``queue``; ``messages`` that wait in it; ``batch``, how many are acknowledged at a
-            time.
+        plan: ``url`` of the broker; ``queue``; ``messages`` that wait in it; ``prefetch``, how many may be on their
+            way; ``batch``, how many are acknowledged at a time.
     """
     messages, batch = plan["messages"], plan["batch"]
     seen = 0
@@ -34,7 +34,7 @@ def carry_out(plan: dict[str, Any]) -> dict[str, Any]:
     begun, cpu_begun = time.perf_counter(), time.process_time()
     connection = pika.BlockingConnection(pika.URLParameters(plan["url"]))
     channel = connection.channel()
-    channel.basic_qos(prefetch_count=2 * batch)
+    channel.basic_qos(prefetch_count=plan["prefetch"])
     channel.basic_consume(plan["queue"], on_message)
     channel.start_consuming()
     connection.close()

@@ -9,8 +9,8 @@ from rie_server.model.event_source import EventSourceMapping, SourceRecord
 
 ENVELOPE_BYTES = 2048
 """Of the event around its records: a cluster may have many bootstrap servers."""
-BUFFERED_BATCHES = 3
-BUFFERED_RECORDS = 1000
+BUFFERED_BATCHES = 4
+BUFFERED_RECORDS = 4000
 BUFFERED_BYTES = 2 * SYNC_PAYLOAD_BYTES
 
 

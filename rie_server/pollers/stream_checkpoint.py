@@ -78,7 +78,8 @@ def checkpoint_of(document: Mapping[str, Any], window_seconds: int) -> ShardChec
 
 class ShardProgress:
     """Records end in any order when a shard has several lanes; the checkpoint is the last of those that ended without
-    a gap. Not thread-safe.
+    a gap. Records that share an identifier, because they were packed together, have ended when all of them have. Each
+    record ends once. Not thread-safe.
 
     Attributes:
         outstanding_bytes: of the records that have not ended.
@@ -86,8 +87,8 @@ class ShardProgress:
     """
 
     def __init__(self) -> None:
-        # By identifier, in the shard's order: the size of a record that has not ended, None of one that has.
-        self._records: dict[str, int | None] = {}
+        # By identifier, in the shard's order: how many records have not ended.
+        self._records: dict[str, int] = {}
         self._outstanding = 0
         self.outstanding_bytes = 0
         self.checkpoint: str | None = None
@@ -99,21 +100,20 @@ class ShardProgress:
 
     def add(self, records: Iterable[SourceRecord]) -> None:
         for record in records:
-            self._records[record.identifier] = record.size_bytes
+            self._records[record.identifier] = self._records.get(record.identifier, 0) + 1
             self._outstanding += 1
             self.outstanding_bytes += record.size_bytes
 
     def finish(self, records: Iterable[SourceRecord]) -> bool:
         """Whether the checkpoint has moved."""
         for record in records:
-            size_bytes = self._records.get(record.identifier)
-            if size_bytes is not None:
-                self._records[record.identifier] = None
+            if self._records.get(record.identifier):
+                self._records[record.identifier] -= 1
                 self._outstanding -= 1
-                self.outstanding_bytes -= size_bytes
+                self.outstanding_bytes -= record.size_bytes
         ended = []
-        for identifier, size_bytes in self._records.items():
-            if size_bytes is not None:
+        for identifier, outstanding in self._records.items():
+            if outstanding:
                 break
             ended.append(identifier)
         for identifier in ended:

@@ -121,17 +121,18 @@ class ShardPoller:
     def _hand_out(self, records: Sequence[SourceRecord]) -> None:
         tools = self._tools
         tools.observer.polled(tools.mapping, len(records))
-        wanted = records
+        wanted, unwanted = list(records), list[SourceRecord]()
         if tools.filters.patterns:
-            wanted = [record for record in records if passes(tools.filters, tools.mapping.kind, record)]
+            wanted = []
+            for record in records:
+                (wanted if passes(tools.filters, tools.mapping.kind, record) else unwanted).append(record)
         with self._lock:
             self._progress.add(records)
-        if len(wanted) < len(records):
-            tools.observer.filtered_out(tools.mapping, len(records) - len(wanted))
-            kept = {record.identifier for record in wanted}
+        if unwanted:
+            tools.observer.filtered_out(tools.mapping, len(unwanted))
             with self._lock:
                 window = self._checkpoint.window
-            self._finished([record for record in records if record.identifier not in kept], window)
+            self._finished(unwanted, window)
         self._feed(wanted)
 
     def _feed(self, records: Sequence[SourceRecord]) -> None:

@@ -7,6 +7,7 @@ from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
 
 MOMENT_SECONDS = 0.002
+NOBODY_WAITS = 1 << 62
 
 
 class Arrivals:
@@ -18,14 +19,15 @@ class Arrivals:
         self._end: SourceError | None = None
         # Who waits is woken for the first record, and then for as many as it wants: not for each of them.
         self._wait_for_first = 0
-        self._wanted = 1
+        self._wanted = NOBODY_WAITS
 
     def put(self, record: SourceRecord) -> None:
-        with self._changed:
-            if self._end is not None:
-                return
-            self._records.append(record)
-            if self._wait_for_first or len(self._records) >= self._wanted:
+        if self._end is not None:
+            return
+        # Without the lock, which would cost as much as all else: whoever waits has said so before it looked.
+        self._records.append(record)
+        if self._wait_for_first or len(self._records) >= self._wanted:
+            with self._changed:
                 self._changed.notify()
 
     def end(self, reason: SourceError) -> None:
@@ -57,6 +59,7 @@ class Arrivals:
             if 0 < len(self._records) < most:
                 self._wanted = most
                 self._changed.wait_for(lambda: len(self._records) >= most or self._end is not None, MOMENT_SECONDS)
+                self._wanted = NOBODY_WAITS
             if self._end is not None:
                 raise self._end
             return [self._records.popleft() for _ in range(min(most, len(self._records)))]

@@ -13,13 +13,13 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from rie_server.errors import SourceError
+from rie_server.errors import DeliveryError, SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.polling import PartitionWatcher
 from rie_server.sources.kafka_access import KafkaCluster
 from rie_server.sources.kafka_producer import KafkaProducer
 from rie_server.sources.kafka_record import event, source_record
-from rie_server.sources.kafka_settings import consumer_settings, group_id
+from rie_server.sources.kafka_settings import consumer_settings
 from rie_server.sources.kafka_start import starting_offsets
 from rie_server.sources.kafka_words import configuration_error, is_passing, source_error
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 ASK_SECONDS = 10.0
 LOOK_SECONDS = 1.0
+COUNT_READS = 10
+"""As often as every so many reads it is counted how much waits."""
 
 # Turns a record into what the handler gets by the schema registry.
 Decode = Callable[[SourceRecord], SourceRecord]
@@ -57,6 +59,8 @@ class KafkaSource:
         self._committing = False
         self._failure: SourceError | None = None
         self._trouble: str | None = None
+        self._reads = 0
+        self._backlog: int | None = None
 
     # --- the group ----------------------------------------------------------------------------------------------------
 
@@ -89,7 +93,7 @@ class KafkaSource:
             consumer.close()
         self._wanted.clear()
         self._confirmed.clear()
-        self._committing = False
+        self._committing, self._backlog = False, None
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
@@ -140,7 +144,18 @@ class KafkaSource:
         if records:
             self._trouble = None
         self._commit_wanted()
+        self._reads += 1
+        if self._reads % COUNT_READS == 0:
+            self._count_backlog(consumer)
         return records if self._decode is None else [self._decode(record) for record in records]
+
+    def _count_backlog(self, consumer: Consumer) -> None:
+        """What is not committed of this member's partitions, as far as the last fetches know."""
+        waiting = 0
+        for lane, offset in self._confirmed.items():
+            _, end = consumer.get_watermark_offsets(self._partition(lane), cached=True) or (0, 0)
+            waiting += max(0, end - offset)
+        self._backlog = waiting
 
     def trouble(self) -> str | None:
         if self._trouble is not None and self._consumer is not None:
@@ -246,13 +261,14 @@ class KafkaSource:
         return event(self._mapping, servers, records)
 
     def backlog(self) -> int | None:
-        return None
+        return self._backlog
 
     def deliver(self, topic: str, body: bytes, key: bytes | None) -> None:
         with self._lock:
+            if self._cluster is None:
+                raise DeliveryError(f"kafka://{topic}: the cluster is not known yet", passes=True)
             if self._producer is None:
-                cluster = self._cluster or self._enter()
-                self._producer = KafkaProducer(cluster)
+                self._producer = KafkaProducer(self._cluster)
             producer = self._producer
         producer.deliver(topic, body, key)
 
@@ -270,8 +286,3 @@ class KafkaSource:
 def _error_of(refusal: KafkaException) -> KafkaError:
     error = refusal.args[0] if refusal.args else None
     return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(refusal))  # noqa: SLF001
-
-
-def group_of(mapping: EventSourceMapping) -> str:
-    """The consumer group that the mapping works in."""
-    return group_id(mapping)

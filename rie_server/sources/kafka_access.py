@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rie_server.errors import SourceError
@@ -38,7 +38,7 @@ class KafkaCluster:
     """
 
     bootstrap_servers: tuple[str, ...]
-    security: Mapping[str, Any]
+    security: Mapping[str, Any] = field(repr=False)
 
 
 class KafkaAccess:
@@ -59,6 +59,8 @@ class KafkaAccess:
         for kind in _UNSUPPORTED:
             if access_uri(mapping, kind) is not None:
                 raise SourceError(f"{CONFIGURATION} {kind} is not supported by this server.", passes=False)
+        if (mapping.members.get("SelfManagedKafkaEventSourceConfig") or {}).get("ConsumptionMode") == "Queue":
+            raise SourceError(f"{CONFIGURATION} ConsumptionMode Queue is not supported by this server.", passes=False)
         servers = self.locate(mapping)
         security = {**self._certificates(mapping), **self._sasl(mapping)}
         speaks_tls = answers_tls(servers)

@@ -3,7 +3,7 @@
 A key or a value that is null has no member, as in AWS's events: a tombstone is a record without ``value``.
 """
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,13 +32,15 @@ def source_record(message: Message, lane: str) -> SourceRecord:
         "timestampType": _TIMESTAMP_TYPES[kind],
     }
     size_bytes = _RECORD_BYTES + len(topic)
-    key, value = message.key(), message.value()
+    # The client says text or bytes, and gives bytes.
+    key: Any = message.key()
+    value: Any = message.value()
     headers: Any = message.headers()
     if key is not None:
-        document["key"] = encoded = b64encode(_bytes(key)).decode("ascii")
+        document["key"] = encoded = b2a_base64(key, newline=False).decode("ascii")
         size_bytes += len(encoded)
     if value is not None:
-        document["value"] = encoded = b64encode(_bytes(value)).decode("ascii")
+        document["value"] = encoded = b2a_base64(value, newline=False).decode("ascii")
         size_bytes += len(encoded)
     document["headers"] = [_header(name, content) for name, content in headers] if headers else []
     if headers:
@@ -49,7 +51,7 @@ def source_record(message: Message, lane: str) -> SourceRecord:
         arrived_at=timestamp_ms / 1000,
         size_bytes=size_bytes,
         document=document,
-        payload=None if value is None else _bytes(value),
+        payload=value,
     )
 
 
@@ -68,8 +70,4 @@ def event(
 
 def _header(name: str, content: Any) -> dict[str, Any]:
     """Bytes as Java has them, from -128 to 127."""
-    return {name: None if content is None else [_SIGNED[byte] for byte in _bytes(content)]}
-
-
-def _bytes(content: Any) -> bytes:
-    return content.encode() if isinstance(content, str) else bytes(content)
+    return {name: None if content is None else [_SIGNED[byte] for byte in content]}

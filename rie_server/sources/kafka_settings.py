@@ -15,6 +15,8 @@ METADATA_SECONDS = 5
 SOCKET_SECONDS = 10
 FETCH_KILOBYTES = 16 * 1024
 """What librdkafka keeps ready; its own default of 64 MB for each mapping is too much for a laptop."""
+PARTITION_FETCH_BYTES = 256 * 1024
+"""Small, so that records of all partitions come in turn: one lane would be full and the others empty otherwise."""
 
 
 def group_id(mapping: EventSourceMapping) -> str:
@@ -56,5 +58,6 @@ def consumer_settings(mapping: EventSourceMapping, cluster: KafkaCluster) -> Map
         "max.poll.interval.ms": POLL_SECONDS * 1000,
         "topic.metadata.refresh.interval.ms": METADATA_SECONDS * 1000,
         "queued.max.messages.kbytes": FETCH_KILOBYTES,
+        "max.partition.fetch.bytes": PARTITION_FETCH_BYTES,
         "fetch.wait.max.ms": 100,
     }

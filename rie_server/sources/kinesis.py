@@ -1,7 +1,10 @@
 """Streams of Kinesis, by boto's own settings (``AWS_ENDPOINT_URL_KINESIS``): fills ``polling.StreamSource``.
 
 Promises: records are what AWS hands to functions, to the letter; every failure is a SourceError in AWS's words.
-Records of the Kinesis Producer Library are passed on as they are, as AWS does without enhanced fan-out. Thread-safe.
+Thread-safe.
+
+The stream of an enhanced fan-out consumer is polled like any other. Its records of the Kinesis Producer Library are
+taken apart, as AWS does with enhanced fan-out alone: what was packed together shares a sequence number.
 """
 
 import base64
@@ -10,6 +13,7 @@ from typing import Any
 
 from rie_server.aws_clients import ServiceClients, is_aws
 from rie_server.model.event_source import Shard, ShardRead, SourceRecord, StreamPosition
+from rie_server.model.kpl_aggregate import unpack
 from rie_server.sources.stream_answers import failures_of, same_stream, seconds_of
 
 # Kinesis's own limits of one call.
@@ -29,7 +33,7 @@ class KinesisSource:
 
     def __init__(self, stream_arn: str, *, role: Callable[[], str], clients: ServiceClients) -> None:
         self._event_source_arn = stream_arn
-        self._arn = stream_arn.partition("/consumer/")[0]
+        self._arn, self._is_consumer, _ = stream_arn.partition("/consumer/")
         self._region = stream_arn.split(":")[3]
         self._role = role
         self._clients = clients
@@ -70,7 +74,7 @@ class KinesisSource:
             common = self._common_members() if found else {}
             following = answer.get("NextShardIterator")
             return ShardRead(
-                records=tuple(_record(one, shard_id, common) for one in found),
+                records=tuple(_record(one, shard_id, common) for packed in found for one in self._unpacked(packed)),
                 next_iterator=f"{shard_id} {following}" if following else None,
                 behind_seconds=(answer.get("MillisBehindLatest") or 0) / 1000,
             )
@@ -85,6 +89,12 @@ class KinesisSource:
         """Nothing: connections are shared, and Kinesis knows no readers."""
 
     # --- what only Kinesis has ----------------------------------------------------------------------------------------
+
+    def _unpacked(self, record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        packed = unpack(record["Data"]) if self._is_consumer else None
+        if packed is None:
+            return (record,)
+        return [{**record, "PartitionKey": one.partition_key, "Data": one.data} for one in packed]
 
     def _client(self) -> Any:
         with failures_of(self._arn):

@@ -135,3 +135,9 @@ def test_a_password_never_goes_to_a_public_address_in_the_clear(
 def test_a_way_in_that_this_server_does_not_know_is_named(secrets: Secrets) -> None:
     with pytest.raises(SourceError, match="IAM_AUTH is not supported"):
         read_one(secrets, mapping("127.0.0.1:9", {"IAM_AUTH": ""}))
+
+
+def test_share_groups_are_refused_in_words(secrets: Secrets) -> None:
+    queue = {"SelfManagedKafkaEventSourceConfig": {"ConsumptionMode": "Queue"}}
+    with pytest.raises(SourceError, match="ConsumptionMode Queue is not supported"):
+        read_one(secrets, mapping("127.0.0.1:9", {}, **queue))

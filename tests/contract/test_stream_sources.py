@@ -20,6 +20,7 @@ from tests.conftest import free_port, wait_until
 from tests.fakes.streams import MemoryStream, stream_mapping
 from tests.servers.kinesalite import KinesaliteServer
 from tests.servers.moto import REGION, MotoServer
+from tests.unit.event_sources.test_kpl_aggregate import pack
 
 TRIM_HORIZON = StreamPosition(starting_position="TRIM_HORIZON")
 LATEST = StreamPosition(starting_position="LATEST")
@@ -260,6 +261,26 @@ def exists(stream: KinesisStream) -> bool:
     except client.exceptions.ResourceNotFoundException:
         return False
     return True
+
+
+@kinesis_alone
+def test_packed_records_come_apart_for_an_enhanced_fan_out_consumer_alone(
+    stream: KinesisStream, clients: ServiceClients
+) -> None:
+    data = pack(["a", "b"], [(0, b"first"), (1, b"second")])
+    stream.kinesis.client().put_records(StreamName=stream.name, Records=[{"PartitionKey": "packed", "Data": data}])
+    stream.put("c")
+    packed, _ = read_all(stream.source, stream.source.iterator(shard_of(stream), TRIM_HORIZON), 2)
+    assert (packed.lane, packed.payload) == ("packed", data)
+    arn = f"{stream.arn}/consumer/orders:1700000000"
+    consumer = KinesisSource(arn, role=lambda: ROLE, clients=clients)
+    records = read_all(consumer, consumer.iterator(shard_of(stream), TRIM_HORIZON), 3)
+    assert [(one.lane, one.payload) for one in records] == [("a", b"first"), ("b", b"second"), ("c", b"c")]
+    assert records[0].identifier == records[1].identifier == packed.identifier
+    event = consumer.event(records)["Records"][1]
+    assert event["eventSourceARN"] == arn
+    assert event["kinesis"]["partitionKey"] == "b"
+    assert event["kinesis"]["data"] == "c2Vjb25k"
 
 
 @kinesis_alone

@@ -64,6 +64,13 @@ class MemoryStream:
     def shard_ids(self) -> list[str]:
         return list(self._shards)
 
+    def put_packed(self, data: str) -> str:
+        """Records of one character each, packed together in the first shard: the sequence number that they share."""
+        name = next(iter(self._shards))
+        number = self.put(data[0], shard_id=name)
+        self._shards[name].records += [memory_record(name, number, one, one, self.now()) for one in data[1:]]
+        return number
+
     def put(self, data: str, *, key: str = "k", shard_id: str | None = None, arrived_at: float | None = None) -> str:
         """A record's sequence number; it goes to the first open shard unless one is named."""
         with self._lock:

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import KafkaEvent
 from aws_lambda_powertools.utilities.parser.models import KafkaMskEventModel, KafkaSelfManagedEventModel
@@ -22,6 +24,11 @@ from tests.servers.moto import MotoServer
 from tests.servers.schema_registry import SchemaRegistryServer, framed
 
 Serve = Callable[..., RieServer]
+
+
+def _described(server: RieServer) -> Any:
+    with urllib.request.urlopen(f"{server.url}/_rie/mappings", timeout=10) as reply:
+        return json.loads(reply.read())["mappings"][0]
 
 
 def test_an_event_of_self_managed_kafka_is_aws_to_the_letter(kafka: KafkaServer, serve: Serve, notes: Notes) -> None:
@@ -84,7 +91,8 @@ def test_an_msk_cluster_is_found_by_the_setting_and_named_in_the_event(
 def test_every_partition_keeps_its_order_and_offsets_are_written_after_success(
     kafka: KafkaServer, serve: Serve, notes: Notes
 ) -> None:
-    client, topic = serve().client(), new_topic()
+    server, topic = serve(), new_topic()
+    client = server.client()
     kafka.create_topic(topic, 3)
     kafka.produce(topic, [{"value": str(number), "partition": number % 3} for number in range(1500)])
     group = {"SelfManagedKafkaEventSourceConfig": {"ConsumerGroupId": f"group-{topic}"}}
@@ -93,6 +101,8 @@ def test_every_partition_keeps_its_order_and_offsets_are_written_after_success(
     wait_until(lambda: notes.distinct() == 1500, seconds=30, what="all records")
 
     assert notes.offsets() == {f"{topic}-{number}": list(range(500)) for number in range(3)}
+    wait_until(lambda: _described(server)["backlog"] == 0, what="the backlog to be counted")
+    assert (_described(server)["partitions"], _described(server)["counts"]["polled"]) == (3, 1500)
     wait_until(lambda: kafka.committed(f"group-{topic}", topic, 3) == [500] * 3, what="the offsets")
     assert all(len(records) <= 200 for event in notes.events() for records in event["records"].values())
 

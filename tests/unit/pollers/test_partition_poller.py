@@ -130,12 +130,12 @@ def test_a_partition_with_enough_to_do_is_paused_until_it_has_room(begin: Callab
     story.invoker.decide = lambda _: None
     story.source.assign(LANE)
     story.source.assign(f"{TOPIC}-1")
-    story.source.send(records(*["x"] * 1100))
+    story.source.send(records(*["x"] * 4100))
     wait_until(lambda: story.source.paused == {LANE}, what="the full lane to be paused")
     story.invoker.decide = lambda _: answer()
     story.invoker.finish()
     wait_until(lambda: story.source.paused == set(), what="the lane to be resumed")
-    wait_until(lambda: story.source.committed == {LANE: 1100})
+    wait_until(lambda: story.source.committed == {LANE: 4100})
 
 
 def test_trouble_with_the_source_is_told_once_and_the_source_opened_again(begin: Callable[..., Story]) -> None:

@@ -505,6 +505,34 @@ def test_a_stop_finishes_what_is_with_the_function_and_leaves_the_rest(story: St
     story.wait_batches("ab", "cd")
 
 
+def test_records_that_were_packed_together_are_checkpointed_together(story: StreamStory) -> None:
+    """A checkpoint between them cannot be had: they share a sequence number."""
+    gate = threading.Event()
+    story.function.answer = lambda event: gate.wait(5) if "c" in data_of(event) else None
+    put_all(story, "a")
+    story.stream.put_packed("bcde")
+    story.start(BatchSize=2)
+    story.wait_for(lambda: len(story.function.events) == 2, "the second batch")
+    assert story.checkpoint() == "1"
+    assert story.poller is not None
+    story.poller.stop()
+    gate.set()
+    story.stop()
+    assert story.checkpoint() == "1"
+    story.start(BatchSize=2)
+    story.wait_for(lambda: story.checkpoint() == "2", "the end")
+    assert story.function.batches == ["ab", "cd", "bc", "de"]
+
+
+def test_filters_look_at_each_of_the_records_that_were_packed_together(story: StreamStory) -> None:
+    story.stream.put_packed("123")
+    story.start(FilterCriteria={"Filters": [{"Pattern": json.dumps({"partitionKey": ["3"]})}]})
+    story.wait_for(lambda: story.checkpoint() == "1", "the end")
+    assert story.function.batches == ["3"]
+    assert story.poller is not None
+    assert story.poller.describe()["backlog"] == 0
+
+
 def test_a_stop_does_not_wait_for_a_batch_that_waits_for_its_next_attempt(story: StreamStory) -> None:
     story.function.answer = fail("a")
     put_all(story, "a")
