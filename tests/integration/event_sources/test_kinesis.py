@@ -225,6 +225,29 @@ def test_latest_remembers_when_the_mapping_was_made(
     assert rie.client().get_event_source_mapping(UUID=uuid)["LastProcessingResult"] == "OK"
 
 
+def test_a_mapping_that_is_disabled_changed_and_enabled_goes_on_where_it_was(
+    serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
+) -> None:
+    client = serve().client()
+    create_teller(client, "teller", path)
+    uuid = enable(client, "teller", kinesis.create_stream("paused"))
+    put(kinesis, "paused", [("k", "before")])
+    wait_until(lambda: data(told(path)) == ["before"], what="the first record")
+
+    def update(state: str, **members: Any) -> None:
+        client.update_event_source_mapping(UUID=uuid, **members)
+        wait_until(lambda: client.get_event_source_mapping(UUID=uuid)["State"] == state, what=state)
+
+    update("Disabled", Enabled=False)
+    put(kinesis, "paused", [("k", "a"), ("k", "b"), ("k", "c")])
+    time.sleep(0.6)
+    assert data(told(path)) == ["before"]
+    update("Disabled", BatchSize=2)
+    update("Enabled", Enabled=True)
+    wait_until(lambda: len(data(told(path))) == 4, what="the other records")
+    assert [data([one]) for one in told(path)] == [["before"], ["a", "b"], ["c"]]
+
+
 def test_what_is_given_up_goes_to_the_on_failure_queue(
     serve: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
 ) -> None:
