@@ -158,9 +158,10 @@ class QueueReceivers:
         passes = isinstance(trouble, SourceError) and trouble.passes
         seconds = min(BACKOFF_SECONDS * 2 ** min(failures - 1, 10), BACKOFF_MOST_SECONDS)
         text = str(trouble) if isinstance(trouble, SourceError) else repr(trouble)
+        # Each time: batches that end meanwhile say OK in between.
+        self._reporter.processed(f"PROBLEM: {text}")
         if text != self._trouble:
             self._trouble = text
-            self._reporter.processed(f"PROBLEM: {text}")
             again = "it is tried again" if passes else "it is tried again, but somebody should look"
             source = self._mapping.source_arn or self._mapping.uuid
             log.warning("%s cannot be received from: %s; %s", source, text, again, exc_info=_defect(trouble))

@@ -117,8 +117,11 @@ class ActiveMqServer:
         return connection
 
     def _answers(self) -> bool:
+        """A handshake, so that nobody else who listens there is taken for it."""
+        hello = f"CONNECT\naccept-version:1.2\nhost:localhost\nlogin:{USER}\npasscode:{PASSWORD}\n\n\0"
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2):
-                return True
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as probe:
+                probe.sendall(hello.encode())
+                return probe.recv(9) == b"CONNECTED"
         except OSError:
             return False
