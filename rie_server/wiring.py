@@ -12,6 +12,7 @@ from functools import partial
 from rie_server.api.exchange import HotRoute
 from rie_server.api.lambda_api.invoke import InvokeOperation
 from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
+from rie_server.api.lambda_api.invoke_stream import InvokeStreamOperation
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.events import EventOperations
@@ -192,7 +193,13 @@ class RieServer:
         self._events.submit(request, on_durable)
 
     def _make_doors(self) -> None:
-        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
+        mailbox = Mailbox(
+            fleet=self._fleet,
+            supervisor=self._supervisor,
+            answers=self._answers,
+            clock=self._clock,
+            stream_bandwidth=self.settings.stream_bandwidth,
+        )
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
         own_paths = RieApi(
             clock=ClockOperations(self._time),
@@ -211,6 +218,13 @@ class RieServer:
             clock=self._clock,
             validate=self.lambda_api.validate_invoke,
         )
+        invoke_stream = InvokeStreamOperation(
+            invoker=self._front_controller,
+            catalog=self._registry,
+            settings=self.settings,
+            clock=self._clock,
+            validate=self.lambda_api.validate_invoke,
+        )
         invoke_async = InvokeAsyncOperation(
             catalog=self._registry,
             events=self._events,
@@ -219,8 +233,9 @@ class RieServer:
             validate=self.lambda_api.validate_invoke,
         )
         self.lambda_api.mount_hot(invoke.route)
+        self.lambda_api.mount_hot(invoke_stream.route)
         self.lambda_api.mount_hot(invoke_async.route)
-        self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+        self.hot_routes: Sequence[HotRoute] = (invoke.route, invoke_stream.route, *self.runtime_api.hot_routes)
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:

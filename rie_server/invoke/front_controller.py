@@ -1,6 +1,7 @@
 """Admits invocations: resolves the function, stops loops, holds concurrency, and hands over to the fleet.
 
-This is the ``Invoker`` that everybody else holds. Thread-safe; returns at once.
+This is the ``Invoker`` that everybody else holds, and the ``StreamingInvoker`` of those who stream. Thread-safe;
+returns at once.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.recursion import first_hop, has_lineage, hop
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, FunctionCatalog
+from rie_server.streaming import ResponseSink
 
 
 class FrontController:
@@ -45,7 +47,9 @@ class FrontController:
         """Invocations that were admitted and have no result yet."""
         return self.concurrency.running
 
-    def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
+    def invoke(
+        self, request: InvokeRequest, on_result: Callable[[InvokeResult], None], sink: ResponseSink | None = None
+    ) -> None:
         function = self._catalog.resolve(request.function)
         trace_header = self._next_hop(request.trace_header, function.arn)
         concurrency = self.concurrency
@@ -61,7 +65,7 @@ class FrontController:
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic()))
+        self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink))
 
     def drain(self, seconds: float) -> None:
         """Blocks until every admitted invocation has its result, or ``seconds`` have passed."""

@@ -15,7 +15,7 @@ from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
 from rie_server.limits import INIT_TIMEOUT_SECONDS
-from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
+from rie_server.model.environment import AT_WORK, EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.ports import Clock, Executor
@@ -197,7 +197,7 @@ class Supervisor:
             state = environment.state
             reported = self._init_failures.get(environment.id)
             owed = None
-            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state is RuntimeState.READY or state in AT_WORK:
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
         if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
@@ -225,13 +225,13 @@ class Supervisor:
             state = environment.state
             reported = self._init_failures.get(environment.id)
             owed = None
-            if state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state in AT_WORK:
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
         error = timed_out(environment.function.timeout_seconds)
         if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
             self._init_failed(environment, reported or InitFailure(error))
-        elif state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+        elif state in AT_WORK:
             if owed is not None:
                 self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)

@@ -106,7 +106,9 @@ class Runtime:
 
 
 class Stage:
-    def __init__(self, tmp_path: Path, *, max_environments: int = 10, concurrency_limit: int = 10) -> None:
+    def __init__(
+        self, tmp_path: Path, *, max_environments: int = 10, concurrency_limit: int = 10, stream_bandwidth: int = 0
+    ) -> None:
         self.clock = FakeClock()
         self.shown: list[str] = []
         self.executor = FakeExecutor()
@@ -123,7 +125,13 @@ class Stage:
             threads=self.threads,
             answers=self.answers,
         )
-        self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor, answers=self.answers)
+        self.mailbox = Mailbox(
+            fleet=self.fleet,
+            supervisor=self.supervisor,
+            answers=self.answers,
+            clock=self.clock,
+            stream_bandwidth=stream_bandwidth,
+        )
         self.front_controller = FrontController(
             catalog=self.catalog, fleet=self.fleet, clock=self.clock, concurrency_limit=concurrency_limit
         )
