@@ -48,6 +48,7 @@ from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.journals import EventJournals
 from rie_server.telemetry.logs import LogWriter
 from rie_server.telemetry.metrics import Metrics
+from rie_server.url_wiring import make_url_doors
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
@@ -194,14 +195,23 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        doors = make_url_doors(
+            self.settings, registry=self._registry, invoker=self._front_controller, clock=self._clock
+        )
+        self.function_urls = doors.function_urls
         own_paths = RieApi(
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),
             mappings=mapping_operations(self._mappings, self._metrics.polls),
+            function_urls=doors.function_urls,
             metrics=partial(self._metrics.expose, self._front_controller.concurrency),
         )
         self.lambda_api = LambdaApi(
-            registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
+            registry=self._registry,
+            mappings=self._mappings,
+            settings=self.settings,
+            own_paths=own_paths,
+            authorization=doors.authorization,
         )
         invoke = InvokeOperation(
             invoker=self._front_controller,
@@ -220,7 +230,10 @@ class RieServer:
         )
         self.lambda_api.mount_hot(invoke.route)
         self.lambda_api.mount_hot(invoke_async.route)
-        self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+        self.hot_routes: Sequence[HotRoute] = (
+            self.lambda_api.guarded(invoke.route),
+            *self.runtime_api.hot_routes,
+        )
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
