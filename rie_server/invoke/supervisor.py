@@ -108,7 +108,7 @@ class Supervisor:
         environment.deadline = None
         if not environment.bound:
             environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
-            self._fleet.roster.pool_of(environment.function).starting -= 1
+            environment.pool.initialized(environment)
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -159,15 +159,13 @@ class Supervisor:
         The first failure starts another environment for the invocation that has waited longest, whose time runs from
         then on; the second one (and one that a new attempt cannot mend) is that invocation's answer.
         """
-        fleet, function = self._fleet, environment.function
+        fleet, pool = self._fleet, environment.pool
         with fleet.lock:
             if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
                 return
             bound = environment.bound
-            owed = environment.take_invocation() if bound else fleet.roster.waiting_for(function)
-            successor = (
-                fleet.roster.create(function, bound_to=owed) if owed is not None and again and not bound else None
-            )
+            owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
+            successor = fleet.roster.create(pool, bound_to=owed) if owed is not None and again and not bound else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
             duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
@@ -187,7 +185,7 @@ class Supervisor:
             self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)
-        fleet.settle(function)
+        fleet.settle(pool)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -207,7 +205,7 @@ class Supervisor:
                 error = exited(exit_)
                 self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
-            self._fleet.settle(environment.function)
+            self._fleet.settle(environment.pool)
 
     def deadline_passed(self, environment: Environment) -> None:
         """The environment's timer: what runs has timed out, unless its deadline has moved on since.
@@ -235,7 +233,7 @@ class Supervisor:
             if owed is not None:
                 self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
-            self._fleet.settle(environment.function)
+            self._fleet.settle(environment.pool)
 
     def _stop(self, environment: Environment) -> None:
         try:
