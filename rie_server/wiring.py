@@ -69,8 +69,11 @@ class RieServer:
         self._time = ServerTime(settings, self._clock)
         self._make_adapters(listen)
         capacity = host_capacity()
-        self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
-        self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
+        concurrency_limit = min(ACCOUNT_CONCURRENCY, capacity)
+        self._make_fleet(capacity)
+        self._make_controller(concurrency_limit)
+        self._make_events()
+        self._make_pollers(invocations_most=concurrency_limit)
         self._make_doors()
         self._template = TemplateDeployment(
             settings.template,
@@ -99,11 +102,10 @@ class RieServer:
         self._functions = DatabaseFunctionStore(self._database)
         self._code = ZipCodeStore(settings.data_dir / "code")
 
-    def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
+    def _make_fleet(self, capacity: int) -> None:
         settings, clock = self.settings, self._clock
         self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
         self._metrics = Metrics(clock=self._time.clock)
-        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
         self._fleet = Fleet(
             clock=clock,
             logs=self._logs,
@@ -120,6 +122,10 @@ class RieServer:
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
             answers=self._answers,
         )
+        self._time.wait_for(self._fleet)
+
+    def _make_controller(self, concurrency_limit: int) -> None:
+        clock = self._clock
         self._registry = FunctionRegistry(
             store=self._functions,
             code=self._code,
@@ -138,10 +144,13 @@ class RieServer:
             observer=self._metrics,
         )
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
+
+    def _make_events(self) -> None:
+        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
         self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
         self._events = make_event_worker(
             self._database,
-            settings=settings,
+            settings=self.settings,
             invoker=self._front_controller,
             configs=self._registry,
             destinations=self._destinations,
@@ -153,7 +162,6 @@ class RieServer:
             real=self._clock,
         )
         self._time.wait_for(self._events)
-        self._time.wait_for(self._fleet)
 
     def _make_pollers(self, *, invocations_most: int) -> None:
         self._source_clients = SourceClients()
