@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rie_server.errors import LambdaError
+from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
@@ -132,6 +133,18 @@ class Environment:
         self.deadline: float | None = None
         self.timer: Timer | None = None
         self.timer_due = 0.0
+
+    @property
+    def initialization_type(self) -> str:
+        """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        return "provisioned-concurrency" if self.provisioned else "on-demand"
+
+    @property
+    def init_timeout_seconds(self) -> float:
+        """How long initialization may take, if no invocation waits for it alone."""
+        if self.provisioned:
+            return max(INIT_TIMEOUT_AHEAD_SECONDS, self.function.timeout_seconds)
+        return INIT_TIMEOUT_SECONDS
 
     def may(self, move: RuntimeMove) -> bool:
         return (self.state, move) in LEGAL_MOVES

@@ -126,11 +126,21 @@ class Fleet:
 
     # --- environments --------------------------------------------------------------------------------------------
 
+    @staticmethod
+    def who_waits_for(environment: Environment) -> Invocation | None:
+        """Under the lock: takes the oldest invocation out of the waiting line that an initializing environment was
+        started for, if it was.
+        """
+        waiting = environment.pool.waiting
+        return waiting.popleft() if waiting and not environment.provisioned else None
+
     def settle(self, pool: Pool) -> None:
         """Starts what the waiting lines need after an environment has gone."""
         with self.lock:
             plan = Plan()
             plan.extend(self.roster.plan(pool))
+            if pool.allotment is not None and not self._closing:
+                plan.extend(self.roster.refill(pool))
             if self.roster.starved:
                 plan.extend(self.roster.feed_starved())
         self.carry_out(plan)
@@ -197,14 +207,19 @@ class Fleet:
         self._clock.call_later(SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        """Throttles whoever has waited too long for room."""
+        """Throttles whoever has waited too long for room, and makes up for what provisioned concurrency lacks."""
         refused: list[Invocation] = []
+        plan = Plan()
         with self.lock:
             now = self._clock.monotonic()
             for pool in self.roster.pools.values():
                 while pool.waiting and not pool.starting and pool.waiting[0].waiting_since + PLACEMENT_SECONDS <= now:
                     refused.append(pool.waiting.popleft())
             closing = self._closing
+            if not closing:
+                for pool in [one for one in self.roster.pools.values() if one.allotment is not None]:
+                    plan.extend(self.roster.refill(pool))
+        self.carry_out(plan)
         for invocation in refused:
             invocation.refuse(throttled())
         if not closing:
@@ -218,7 +233,9 @@ class Fleet:
         with self.lock:
             idle_limit = self._keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
             ready = [
-                one for one in self.roster.environments.values() if one.state is RuntimeState.READY and not one.provisioned
+                one
+                for one in self.roster.environments.values()
+                if one.state is RuntimeState.READY and not one.provisioned
             ]
             stops = [one for one in ready if one.idle_since <= idle_limit]
             for environment in stops:

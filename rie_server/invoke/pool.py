@@ -5,6 +5,7 @@ Counts and decisions only; guarded by the fleet's lock.
 
 from collections import deque
 
+from rie_server.invoke.allotment import Allotment
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.model.environment import RuntimeState
 from rie_server.model.function import FunctionVersion
@@ -16,8 +17,8 @@ class Pool:
     Attributes:
         standing: idle environments of provisioned concurrency, in the same order; they are taken first, and never
             given up to anybody else.
-        provisioned: how many environments provisioned concurrency keeps here.
-        provisioning: those of them that initialize; nobody waits for them.
+        allotment: what provisioned concurrency keeps here; None where nothing is provisioned.
+        provisioning: environments of its that initialize; nobody waits for them.
         starting: environments that initialize for the waiting line (not those bound to one invocation).
         finishing: environments that have answered and not yet asked for more. Each is about to be free, so an
             invocation waits for it rather than for a cold start.
@@ -25,13 +26,13 @@ class Pool:
     """
 
     __slots__ = (
+        "allotment",
         "environments",
         "finishing",
         "function",
         "idle",
         "key",
         "patience_armed",
-        "provisioned",
         "provisioning",
         "retired",
         "standing",
@@ -45,7 +46,7 @@ class Pool:
         self.environments: set[Environment] = set()
         self.idle: deque[Environment] = deque()
         self.standing: deque[Environment] = deque()
-        self.provisioned = 0
+        self.allotment: Allotment | None = None
         self.provisioning = 0
         self.waiting: deque[Invocation] = deque()
         self.starting = 0
@@ -81,6 +82,20 @@ class Pool:
         """An idle environment is not idle any more."""
         (self.standing if environment.provisioned else self.idle).remove(environment)
 
+    def release(self, environment: Environment) -> None:
+        """An environment that was started ahead is one like all others from now on."""
+        if environment.state is RuntimeState.READY and environment.poll is not None:
+            self.standing.remove(environment)
+            self.idle.append(environment)
+        elif environment.state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+            self.provisioning -= 1
+            self.starting += 1
+        environment.provisioned = False
+
+    def provisioned_environments(self) -> int:
+        """How many that were started ahead have been initialized."""
+        return sum(one.provisioned for one in self.environments) - self.provisioning
+
     def forget(self, environment: Environment) -> None:
         """Takes a stopped environment out of every count; ``state`` must still be the one it had."""
         self.environments.discard(environment)
@@ -93,4 +108,4 @@ class Pool:
 
     @property
     def is_spent(self) -> bool:
-        return not self.environments and not self.waiting and not self.provisioned
+        return not self.environments and not self.waiting and self.allotment is None

@@ -70,6 +70,10 @@ class Roster:
     def bury(self, environment: Environment) -> None:
         """Takes an environment off the books. The caller stops it and then calls ``settle``."""
         pool = environment.pool
+        if environment.provisioned and pool.allotment is not None:
+            initialized = environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR)
+            has_served = environment.last_request_id is not None
+            pool.allotment.lost(self._clock.monotonic(), initialized=initialized, has_served=has_served)
         pool.forget(environment)
         environment.state = RuntimeState.STOPPED
         environment.poll = None
@@ -106,14 +110,22 @@ class Roster:
             return NOTHING
         plan = Plan()
         for _ in range(missing):
-            if len(self.environments) >= self._max_environments:
-                victim = self._longest_idle()
-                if victim is None:
-                    self.starved = True
-                    break
-                self.bury(victim)
-                plan.stops.append(victim)
+            if not self._make_room(plan):
+                self.starved = True
+                break
             plan.starts.append(self.create(pool))
+        return plan
+
+    def refill(self, pool: Pool) -> Plan:
+        """What a pool's allotment lacks: starts, at the cap in place of the longest idle of all."""
+        allotment = pool.allotment
+        if allotment is None or pool.retired or self._clock.monotonic() < allotment.not_before:
+            return NOTHING
+        plan = Plan()
+        for _ in range(allotment.wanted - sum(one.provisioned for one in pool.environments)):
+            if not self._make_room(plan):
+                break  # a later sweep finds some
+            plan.starts.append(self.create(pool, provisioned=True))
         return plan
 
     def plan_after(self, stops: list[Environment]) -> Plan:
@@ -142,6 +154,17 @@ class Roster:
             for other in self.pools.values()
             if other is not pool
         )
+
+    def _make_room(self, plan: Plan) -> bool:
+        """Lets one more environment be, if need be in place of the longest idle; False where there is none."""
+        if len(self.environments) < self._max_environments:
+            return True
+        victim = self._longest_idle()
+        if victim is None:
+            return False
+        self.bury(victim)
+        plan.stops.append(victim)
+        return True
 
     def _longest_idle(self) -> Environment | None:
         idle = [pool.idle[0] for pool in self.pools.values() if pool.idle]

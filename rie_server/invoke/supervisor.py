@@ -14,7 +14,6 @@ from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
-from rie_server.limits import INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import PlatformError, exited, timed_out
@@ -109,6 +108,8 @@ class Supervisor:
         if not environment.bound:
             environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
             environment.pool.initialized(environment)
+            if environment.provisioned and environment.pool.allotment is not None:
+                environment.pool.allotment.came_to_stand()
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -124,7 +125,7 @@ class Supervisor:
             environment.init_started_at = self._clock.monotonic()
             bound_to = environment.invocation
             environment.deadline = (
-                environment.init_started_at + INIT_TIMEOUT_SECONDS
+                environment.init_started_at + environment.init_timeout_seconds
                 if bound_to is None
                 else bound_to.started_at + function.timeout_seconds
             )
@@ -134,7 +135,12 @@ class Supervisor:
             environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
         date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
         log_stream = log_stream_name(function, environment.id, date)
-        variables = environment_variables(function, log_stream=log_stream, neighbours=self._neighbours)
+        variables = environment_variables(
+            function,
+            log_stream=log_stream,
+            neighbours=self._neighbours,
+            initialization_type=environment.initialization_type,
+        )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
             running = self._executor.start(spec, Watch(environment, self))
