@@ -23,18 +23,16 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.events.attempts import Attempts
+from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
-from rie_server.events.courier import Courier
-from rie_server.events.worker import HOUSE_SECONDS, SHARED_HOUSE_SECONDS, EventWorker
 from rie_server.executors.choose import choose_executor
+from rie_server.invoke.answers import Answers
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
-from rie_server.model.destination_record import deliveries
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
@@ -43,7 +41,6 @@ from rie_server.source_wiring import SourceClients, make_mappings, mapping_opera
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
-from rie_server.stores.events import DatabaseEventStore
 from rie_server.stores.functions import DatabaseFunctionStore
 from rie_server.stores.s3 import BotoObjectStorage
 from rie_server.stores.server_id import server_id
@@ -72,8 +69,11 @@ class RieServer:
         self._time = ServerTime(settings, self._clock)
         self._make_adapters(listen)
         capacity = host_capacity()
-        self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
-        self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
+        concurrency_limit = min(ACCOUNT_CONCURRENCY, capacity)
+        self._make_fleet(capacity)
+        self._make_controller(concurrency_limit)
+        self._make_events()
+        self._make_pollers(invocations_most=concurrency_limit)
         self._make_doors()
         self._template = TemplateDeployment(
             settings.template,
@@ -102,11 +102,10 @@ class RieServer:
         self._functions = DatabaseFunctionStore(self._database)
         self._code = ZipCodeStore(settings.data_dir / "code")
 
-    def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
+    def _make_fleet(self, capacity: int) -> None:
         settings, clock = self.settings, self._clock
         self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
         self._metrics = Metrics(clock=self._time.clock)
-        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
         self._fleet = Fleet(
             clock=clock,
             logs=self._logs,
@@ -114,14 +113,19 @@ class RieServer:
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=self._time.clock,
         )
+        self._answers = Answers(clock=clock, observer=self._metrics)
         self._supervisor = Supervisor(
             fleet=self._fleet,
             executor=self._executor,
             clock=clock,
             neighbours=settings.function_variables,
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
-            observer=self._metrics,
+            answers=self._answers,
         )
+        self._time.wait_for(self._fleet)
+
+    def _make_controller(self, concurrency_limit: int) -> None:
+        clock = self._clock
         self._registry = FunctionRegistry(
             store=self._functions,
             code=self._code,
@@ -140,43 +144,24 @@ class RieServer:
             observer=self._metrics,
         )
         self._registry.invoke_settings.tell(self._front_controller.concurrency)
-        self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
-        self._events = self._make_event_worker()
-        self._time.wait_for(self._events)
-        self._time.wait_for(self._fleet)
 
-    def _make_event_worker(self) -> EventWorker:
-        store, journal, owner = (
-            DatabaseEventStore(self._database),
-            EventJournals(self._metrics, self._event_log),
-            claim_owner(self._server_id, self._owner),
-        )
-        clock, real = self._time.clock, self._clock
-        courier = Courier(destinations=self._destinations, rule=deliveries, journal=journal, clock=clock)
-        attempts = Attempts(
-            store=store,
+    def _make_events(self) -> None:
+        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
+        self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
+        self._events = make_event_worker(
+            self._database,
+            settings=self.settings,
             invoker=self._front_controller,
             configs=self._registry,
-            courier=courier,
-            journal=journal,
-            clock=clock,
-            real=real,
-            owner=owner,
-            retry_base_seconds=self.settings.async_retry_base_seconds,
-        )
-        return EventWorker(
-            store=store,
-            attempts=attempts,
-            courier=courier,
-            journal=journal,
-            clock=clock,
-            real=real,
-            owner=owner,
+            destinations=self._destinations,
+            journal=EventJournals(self._metrics, self._event_log),
+            owner=claim_owner(self._server_id, self._owner),
             is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
-            is_elsewhere=self._is_elsewhere if self.settings.database_url else None,
-            # A database of our own is written by nobody else.
-            house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
+            is_elsewhere=self._is_elsewhere,
+            clock=self._time.clock,
+            real=self._clock,
         )
+        self._time.wait_for(self._events)
 
     def _make_pollers(self, *, invocations_most: int) -> None:
         self._source_clients = SourceClients()
@@ -207,7 +192,7 @@ class RieServer:
         self._events.submit(request, on_durable)
 
     def _make_doors(self) -> None:
-        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor)
+        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
         own_paths = RieApi(
             clock=ClockOperations(self._time),

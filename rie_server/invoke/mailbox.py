@@ -7,6 +7,7 @@ Thread-safe and never blocking. Each call raises RuntimeApiError where AWS answe
 """
 
 from rie_server.errors import RuntimeApiError
+from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.roster import NOTHING
@@ -17,9 +18,10 @@ from rie_server.model.function_errors import INVALID_RESPONSE_MODE, RESPONSE_TOO
 
 
 class Mailbox:
-    def __init__(self, *, fleet: Fleet, supervisor: Supervisor) -> None:
+    def __init__(self, *, fleet: Fleet, supervisor: Supervisor, answers: Answers) -> None:
         self._fleet = fleet
         self._supervisor = supervisor
+        self._answers = answers
 
     def next(self, environment_id: str, poll: Poll) -> None:
         """Answers ``poll`` with the next invocation, now or later.
@@ -60,7 +62,7 @@ class Mailbox:
         """The runtime answered in a mode that does not exist: the answer is refused, and the invocation has failed."""
         environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
         payload = INVALID_RESPONSE_MODE.payload(request_id)
-        self._supervisor.answer(environment, invocation, payload, UNHANDLED)
+        self._answers.answer(environment, invocation, payload, UNHANDLED)
         raise RuntimeApiError(400, "InvalidFunctionResponseMode", "Invalid function response mode")
 
     def error(self, environment_id: str, request_id: str, payload: bytes) -> None:
@@ -80,13 +82,13 @@ class Mailbox:
 
     def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         if len(payload) > RESPONSE_PAYLOAD_BYTES:
-            self._supervisor.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
+            self._answers.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
             raise RuntimeApiError(
                 413,
                 "RequestEntityTooLarge",
                 f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
             )
-        self._supervisor.answer(environment, invocation, payload, error)
+        self._answers.answer(environment, invocation, payload, error)
 
     def _leave(self, environment: Environment, before: RuntimeState) -> None:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""

@@ -11,20 +11,17 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from rie_server.errors import EnvironmentStartError
-from rie_server.invoke.environments import Environment, Invocation
+from rie_server.invoke.answers import Answers
+from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
 from rie_server.limits import INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
-from rie_server.model.function_errors import UNHANDLED, PlatformError, exited, timed_out
-from rie_server.model.invocation import InvocationReport
-from rie_server.observing import InvocationObserver, Unobserved
+from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.ports import Clock, Executor
 
 # A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
 LAST_WORDS_SECONDS = 1.0
-# Reading how much memory was used costs as much as a tenth of a short invocation, so short ones share a reading.
-MEMORY_READING_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +78,14 @@ class Supervisor:
         clock: Clock,
         neighbours: Mapping[str, str],
         threads: Threads,
-        observer: InvocationObserver | None = None,
+        answers: Answers,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
         self._threads = threads
-        self._observer = observer or Unobserved()
+        self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
         fleet.start = self.start
         fleet.stop = self.stop
@@ -103,56 +100,6 @@ class Supervisor:
     def close(self) -> None:
         """Waits until every start and stop that was asked for is done."""
         self._threads.shutdown(wait=True)
-
-    # --- answers -------------------------------------------------------------------------------------------------
-
-    def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
-        """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it."""
-        if invocation.request.want_log_tail:
-            invocation.finish(payload, error, self._report(environment, invocation, failed=error is not None))
-        else:
-            ended_at = self._clock.monotonic()
-            invocation.finish(payload, error)
-            self._report(environment, invocation, failed=error is not None, ended_at=ended_at)
-
-    def _report(
-        self,
-        environment: Environment,
-        invocation: Invocation,
-        error: PlatformError | None = None,
-        *,
-        failed: bool,
-        ended_at: float | None = None,
-    ) -> bytes:
-        running = environment.running
-        if running is not None:
-            running.flush_output()
-        ended_at = self._clock.monotonic() if ended_at is None else ended_at
-        duration_ms = (ended_at - invocation.started_at) * 1000
-        # What an invocation used shows in a reading that was taken after it had begun.
-        max_age_seconds = max(duration_ms / 1000, MEMORY_READING_SECONDS)
-        self._observer.invocation_ended(invocation.request.function, duration_ms=duration_ms, failed=failed)
-        init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
-        return environment.log.finished(
-            InvocationReport(
-                request_id=invocation.request.request_id,
-                duration_ms=duration_ms,
-                init_duration_ms=init_duration_ms,
-                max_memory_used_mb=0 if running is None else running.peak_memory_mb(max_age_seconds=max_age_seconds),
-                status=error.status if error else None,
-                error_type=error.error_type if error and error.status == "error" else None,
-            )
-        )
-
-    def _fail(self, environment: Environment, invocation: Invocation, error: PlatformError, payload: bytes) -> None:
-        """Answers an invocation in the function's stead."""
-        request_id = invocation.request.request_id
-        if error.status == "timeout":
-            now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")
-            environment.log.output(f"{now.removesuffix('+00:00')}Z {request_id} {error.message}\n".encode())
-        elif error.error_type == "Runtime.ExitError":
-            environment.log.output(f"RequestId: {request_id} Error: {error.message}\n{error.error_type}".encode())
-        invocation.finish(payload, UNHANDLED, self._report(environment, invocation, error, failed=True))
 
     # --- initialization ------------------------------------------------------------------------------------------
 
@@ -237,7 +184,7 @@ class Supervisor:
             if not bound:
                 owed.started_at = self._clock.monotonic()
                 environment.log.started(owed.request.request_id, want_tail=owed.request.want_log_tail)
-            self._fail(environment, owed, error, failure.payload(owed.request.request_id))
+            self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)
         fleet.settle(function)
@@ -258,7 +205,7 @@ class Supervisor:
         elif state is not RuntimeState.STOPPED:
             if owed is not None:
                 error = exited(exit_)
-                self._fail(environment, owed, error, error.payload(owed.request.request_id))
+                self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
             self._fleet.settle(environment.function)
 
@@ -286,7 +233,7 @@ class Supervisor:
             self._init_failed(environment, reported or InitFailure(error))
         elif state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
             if owed is not None:
-                self._fail(environment, owed, error, error.payload(owed.request.request_id))
+                self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
             self._fleet.settle(environment.function)
 

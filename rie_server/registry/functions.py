@@ -32,7 +32,7 @@ from rie_server.model.function_life_cycle import (
 )
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
 from rie_server.model.tags import tagged, untagged
-from rie_server.ports import Clock, CodeStore, FunctionStore, ImagePreparer, ObjectStorage
+from rie_server.ports import Clock, ImagePreparer
 from rie_server.registry.aliases import Aliases
 from rie_server.registry.code_keeping import CodeKeeper, code_token
 from rie_server.registry.invoke_settings import InvokeSettings
@@ -43,6 +43,7 @@ from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
 from rie_server.registry.versions import Versions
+from rie_server.storing import CodeStore, FunctionStore, ObjectStorage
 
 _T = TypeVar("_T")
 

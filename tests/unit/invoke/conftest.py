@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rie_server.errors import ResourceNotFoundException
+from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
@@ -113,10 +114,16 @@ class Stage:
         self.logs = LogWriter(directory=tmp_path / "logs", clock=self.clock, show=self.shown.append)
         self.fleet = Fleet(clock=self.clock, logs=self.logs, max_environments=max_environments, keepalive_seconds=60.0)
         self.threads = OneByOne()
+        self.answers = Answers(clock=self.clock)
         self.supervisor = Supervisor(
-            fleet=self.fleet, executor=self.executor, clock=self.clock, neighbours={}, threads=self.threads
+            fleet=self.fleet,
+            executor=self.executor,
+            clock=self.clock,
+            neighbours={},
+            threads=self.threads,
+            answers=self.answers,
         )
-        self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor)
+        self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor, answers=self.answers)
         self.front_controller = FrontController(
             catalog=self.catalog, fleet=self.fleet, clock=self.clock, concurrency_limit=concurrency_limit
         )

@@ -1,0 +1,69 @@
+"""How an invocation ends: its caller gets the answer, its log the lines of the platform, the metrics their figures.
+
+Thread-safe and never blocking.
+"""
+
+from datetime import UTC, datetime
+
+from rie_server.invoke.environments import Environment, Invocation
+from rie_server.model.function_errors import UNHANDLED, PlatformError
+from rie_server.model.invocation import InvocationReport
+from rie_server.observing import InvocationObserver, Unobserved
+from rie_server.ports import Clock
+
+# Reading how much memory was used costs as much as a tenth of a short invocation, so short ones share a reading.
+MEMORY_READING_SECONDS = 0.1
+
+
+class Answers:
+    def __init__(self, *, clock: Clock, observer: InvocationObserver | None = None) -> None:
+        self._clock = clock
+        self._observer = observer or Unobserved()
+
+    def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
+        """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it."""
+        if invocation.request.want_log_tail:
+            invocation.finish(payload, error, self.report(environment, invocation, failed=error is not None))
+        else:
+            ended_at = self._clock.monotonic()
+            invocation.finish(payload, error)
+            self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
+
+    def report(
+        self,
+        environment: Environment,
+        invocation: Invocation,
+        error: PlatformError | None = None,
+        *,
+        failed: bool,
+        ended_at: float | None = None,
+    ) -> bytes:
+        running = environment.running
+        if running is not None:
+            running.flush_output()
+        ended_at = self._clock.monotonic() if ended_at is None else ended_at
+        duration_ms = (ended_at - invocation.started_at) * 1000
+        # What an invocation used shows in a reading that was taken after it had begun.
+        max_age_seconds = max(duration_ms / 1000, MEMORY_READING_SECONDS)
+        self._observer.invocation_ended(invocation.request.function, duration_ms=duration_ms, failed=failed)
+        init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
+        return environment.log.finished(
+            InvocationReport(
+                request_id=invocation.request.request_id,
+                duration_ms=duration_ms,
+                init_duration_ms=init_duration_ms,
+                max_memory_used_mb=0 if running is None else running.peak_memory_mb(max_age_seconds=max_age_seconds),
+                status=error.status if error else None,
+                error_type=error.error_type if error and error.status == "error" else None,
+            )
+        )
+
+    def fail(self, environment: Environment, invocation: Invocation, error: PlatformError, payload: bytes) -> None:
+        """Answers an invocation in the function's stead."""
+        request_id = invocation.request.request_id
+        if error.status == "timeout":
+            now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")
+            environment.log.output(f"{now.removesuffix('+00:00')}Z {request_id} {error.message}\n".encode())
+        elif error.error_type == "Runtime.ExitError":
+            environment.log.output(f"RequestId: {request_id} Error: {error.message}\n{error.error_type}".encode())
+        invocation.finish(payload, UNHANDLED, self.report(environment, invocation, error, failed=True))
