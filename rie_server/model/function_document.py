@@ -16,6 +16,7 @@ from rie_server.model.function_record import (
     Deployment,
     FunctionRecord,
     LifeCycle,
+    ProvisionedConcurrency,
     PublishedVersion,
     State,
     UpdateStatus,
@@ -42,6 +43,7 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
             qualifier: _flat(settings) for qualifier, settings in record.event_invoke_settings.items()
         },
         "reserved_concurrency": record.reserved_concurrency,
+        "provisioned": {qualifier: _flat(one) for qualifier, one in record.provisioned.items()},
         "recursive_loop": record.recursive_loop,
         "versions": [_version_document(version) for version in record.versions.values()],
         "aliases": [_flat(alias) for alias in record.aliases.values()],
@@ -69,6 +71,9 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
             for qualifier, settings in document.get("event_invoke_settings", {}).items()
         },
         reserved_concurrency=document.get("reserved_concurrency"),
+        provisioned={
+            qualifier: ProvisionedConcurrency(**one) for qualifier, one in document.get("provisioned", {}).items()
+        },
         recursive_loop=RecursiveLoop(document.get("recursive_loop", RecursiveLoop.TERMINATE)),
         versions={version.version: version for version in versions},
         aliases={alias.name: alias for alias in aliases},

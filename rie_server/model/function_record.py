@@ -88,6 +88,14 @@ class PublishedVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionedConcurrency:
+    """How many environments stand ready for a version or an alias, and since when (``LastModified``)."""
+
+    executions: int
+    last_modified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRecord:
     """A function as it stands.
 
@@ -99,6 +107,7 @@ class FunctionRecord:
         last_modified: ``2026-01-01T00:00:00.000+0000``.
         event_invoke_settings: by qualifier.
         reserved_concurrency: executions kept for this function, and its most at a time; None when nothing is reserved.
+        provisioned: provisioned concurrency by qualifier.
         version: which version ``current``, ``serving`` and ``life`` are about; see ``at``.
         versions: the published ones by number, in the order of their numbers.
         aliases: by name.
@@ -117,6 +126,7 @@ class FunctionRecord:
     last_modified: str
     event_invoke_settings: Mapping[str, EventInvokeSettings] = field(default_factory=dict)
     reserved_concurrency: int | None = None
+    provisioned: Mapping[str, ProvisionedConcurrency] = field(default_factory=dict)
     recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE
     version: str = LATEST
     versions: Mapping[str, PublishedVersion] = field(default_factory=dict)
@@ -152,6 +162,16 @@ class FunctionRecord:
             last_modified=published.last_modified,
             version=version,
         )
+
+    @property
+    def provisioned_total(self) -> int:
+        """Executions that are provisioned for all versions and aliases together."""
+        return sum(one.executions for one in self.provisioned.values())
+
+    @property
+    def held_concurrency(self) -> int:
+        """Executions of the account that are this function's alone: reserved, or else provisioned."""
+        return self.provisioned_total if self.reserved_concurrency is None else self.reserved_concurrency
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:
