@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
 from rie_server.errors import LambdaError, SourceError
@@ -249,7 +248,3 @@ def make_mappings(
         on_gone=metrics.forget,
         real=real,
     )
-
-
-def mapping_operations(mappings: EventSourceMappings, metrics: PollMetrics) -> MappingOperations:
-    return MappingOperations(mappings=mappings, describe=mappings.manager.describe, counts=metrics.numbers)
