@@ -217,6 +217,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        tenant_isolated=bool(configuration.get("TenancyConfig")),
     )
 
 
