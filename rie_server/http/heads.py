@@ -30,8 +30,12 @@ class Head:
 
 
 def remember_head(text: bytes, request: Request) -> None:
-    """Not one that says more of the body than its length, nor a signed one, which never comes again."""
+    """Not one that says more of the body than its length, nor a signed one, which never comes again, nor an encoded
+    path.
+    """
     headers = request.headers
+    if request.raw_path != request.path:
+        return
     if int(headers.get("content-length", 0)) != len(request.body) or not _SINGULAR.isdisjoint(headers):
         return
     if len(heads) >= _HEADS_REMEMBERED:

@@ -101,7 +101,7 @@ class Mailbox:
                 return False  # its exit or its deadline was first
             environment.take_invocation()
             environment.move(RuntimeMove.END_RESPONSE)
-            self._fleet.roster.pool_of(environment.function).finishing += 1
+            environment.pool.finishing += 1
             return True
 
     def unreadable_response(self, environment_id: str, request_id: str) -> None:
@@ -136,11 +136,11 @@ class Mailbox:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
-            self._fleet.roster.pool_of(environment.function).finishing -= 1
+            environment.pool.finishing -= 1
         elif before is RuntimeState.STARTED:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
-            self._fleet.roster.pool_of(environment.function).idle.remove(environment)
+            environment.pool.rouse(environment)
             environment.poll = None
 
     def _addressed(self, environment_id: str, request_id: str) -> Environment:
@@ -159,7 +159,7 @@ class Mailbox:
             if invocation is None:
                 raise invalid_request_id()
             environment.move(move)
-            self._fleet.roster.pool_of(environment.function).finishing += 1
+            environment.pool.finishing += 1
             return environment, invocation
 
 
