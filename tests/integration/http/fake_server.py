@@ -51,6 +51,7 @@ class FakeServer:
     def __init__(self, settings: Settings, listen: Callable[[socket.socket], Callable[[], None]]) -> None:
         self.settings = settings
         self.listen = listen
+        self.function_urls = None
         self.hot_routes = (
             HotRoute(
                 listener="lambda",
