@@ -16,6 +16,7 @@ from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.events import EventOperations
 from rie_server.api.rie_api.paths import RieApi
+from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
@@ -27,6 +28,7 @@ from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
 from rie_server.invoke.answers import Answers
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
@@ -194,6 +196,10 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        extensions = ExtensionsApi(
+            extensions=Extensions(fleet=self._fleet, supervisor=self._supervisor, mailbox=mailbox),
+            identities=self._identities,
+        )
         own_paths = RieApi(
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),
@@ -220,7 +226,11 @@ class RieServer:
         )
         self.lambda_api.mount_hot(invoke.route)
         self.lambda_api.mount_hot(invoke_async.route)
-        self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+        self.hot_routes: Sequence[HotRoute] = (
+            invoke.route,
+            *self.runtime_api.hot_routes,
+            *extensions.hot_routes,
+        )
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:

@@ -323,7 +323,7 @@ def test_stop_ends_everything_and_frees_what_was_held(bench: Bench) -> None:
     wait_until(lambda: started.spec.environment_id in bench.endpoints.closed, what="the address to be closed")
 
 
-def test_a_gentle_stop_sends_sigterm_first_and_sigkill_after_the_grace(bench: Bench) -> None:
+def test_a_runtime_is_asked_to_end_by_sigterm_and_killed_after_the_grace(bench: Bench) -> None:
     (bench.code / "patient.py").write_text(
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('asked to end', flush=True))\n"
         "from app import handler\n"
@@ -332,7 +332,7 @@ def test_a_gentle_stop_sends_sigterm_first_and_sigkill_after_the_grace(bench: Be
         handler="patient.handler",
         variables={"_HANDLER": "patient.handler", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
     )
-    started.running.stop(grace_seconds=1.0)
+    started.running.end_runtime(grace_seconds=1.0)
     assert started.observer.exit().signal == signal.SIGKILL
     assert b"asked to end" in started.observer.lines
 
