@@ -83,6 +83,13 @@ class ResourceNotFoundException(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 
 
+class ProvisionedConcurrencyConfigNotFoundException(LambdaError):
+    code, status, fault, message_key = "ProvisionedConcurrencyConfigNotFoundException", 404, "User", "message"
+
+    def __init__(self) -> None:
+        super().__init__("No Provisioned Concurrency Config found for this function")
+
+
 class CodeSigningConfigNotFoundException(LambdaError):
     code, status, fault = "CodeSigningConfigNotFoundException", 404, "User"
 

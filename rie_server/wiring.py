@@ -32,6 +32,7 @@ from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
+from rie_server.invoke.provisioning import Provisioning
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
@@ -145,7 +146,12 @@ class RieServer:
             concurrency_limit=concurrency_limit,
             observer=self._metrics,
         )
-        self._registry.invoke_settings.tell(self._front_controller.concurrency)
+        concurrency = self._front_controller.concurrency
+        self._registry.invoke_settings.tell(concurrency)
+        self._provisioning = Provisioning(
+            fleet=self._fleet, catalog=self._registry, concurrency=concurrency, clock=clock
+        )
+        self._registry.provisioned.tell(self._provisioning)
 
     def _make_events(self) -> None:
         self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
@@ -204,7 +210,7 @@ class RieServer:
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),
             mappings=mapping_operations(self._mappings, self._metrics.polls),
-            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency, self._provisioning),
         )
         self.lambda_api = LambdaApi(
             registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths

@@ -53,7 +53,7 @@ class Extensions:
             if extensions is None:
                 extensions = environment.extensions = EnvironmentExtensions()
             identifier = extensions.register(wanted).identifier
-        self._supervisor.extensions_registered(environment)
+        self._supervisor.extensions.registered(environment)
         return identifier, environment.function
 
     def next(self, environment_id: str, identifier: str | None, poll: ExtensionPoll) -> None:
@@ -88,10 +88,10 @@ class Extensions:
             if environment.state is RuntimeState.STOPPED:
                 return
             fatal_type = INIT_ERROR if move is ExtensionMove.INIT_ERROR else EXIT_ERROR
-            self._supervisor.expect_extension_exit(environment, fatal_type)
+            self._supervisor.extensions.expect_exit(environment, fatal_type)
             is_idle = environment.state is RuntimeState.READY
         if is_idle:
-            self._supervisor.give_up(environment)
+            self._supervisor.extensions.give_up(environment)
 
     def _find(self, environment_id: str, identifier: str | None) -> tuple[Environment, Extension]:
         """Under the lock: who calls. An environment that shuts down is off the books, and its extensions still call."""

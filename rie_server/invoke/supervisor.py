@@ -6,25 +6,21 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
-from rie_server.invoke.environment_extensions import EnvironmentExtensions
 from rie_server.invoke.environments import Environment
+from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.shutdown import Shutdowns, Threads
-from rie_server.invoke.watch import InitFailure, Watch
-from rie_server.limits import INIT_TIMEOUT_SECONDS
+from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.extension import ShutdownReason
-from rie_server.model.function_errors import PlatformError, exited, extension_exited, timed_out
+from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.ports import Clock, Executor
-
-# A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
-LAST_WORDS_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +33,7 @@ class Supervisor:
 
     Attributes:
         shutdowns: environments with extensions that end.
+        extensions: the part of this that only extensions need.
     """
 
     def __init__(
@@ -57,6 +54,14 @@ class Supervisor:
         self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
         self.shutdowns = Shutdowns(lock=fleet.lock, clock=clock, threads=threads, end=self._stop)
+        self.extensions = ExtensionSupervisor(
+            fleet=fleet,
+            clock=clock,
+            threads=threads,
+            shutdowns=self.shutdowns,
+            ended=self._ended,
+            init_failed=self._init_failed,
+        )
         fleet.start = self.start
         fleet.stop = self.stop
         fleet.on_deadline = self.deadline_passed
@@ -84,7 +89,9 @@ class Supervisor:
         environment.deadline = None
         if not environment.bound:
             environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
-            self._fleet.roster.pool_of(environment.function).starting -= 1
+            environment.pool.initialized(environment)
+            if environment.provisioned and environment.pool.allotment is not None:
+                environment.pool.allotment.came_to_stand()
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -100,7 +107,7 @@ class Supervisor:
             environment.init_started_at = self._clock.monotonic()
             bound_to = environment.invocation
             environment.deadline = (
-                environment.init_started_at + INIT_TIMEOUT_SECONDS
+                environment.init_started_at + environment.init_timeout_seconds
                 if bound_to is None
                 else bound_to.started_at + function.timeout_seconds
             )
@@ -110,10 +117,15 @@ class Supervisor:
             environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
         date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
         log_stream = log_stream_name(function, environment.id, date)
-        variables = environment_variables(function, log_stream=log_stream, neighbours=self._neighbours)
+        variables = environment_variables(
+            function,
+            log_stream=log_stream,
+            neighbours=self._neighbours,
+            initialization_type=environment.initialization_type,
+        )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
-            running = self._executor.start(spec, Watch(environment, self))
+            running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))
         except EnvironmentStartError as failure:
             error = PlatformError(error_type=failure.error_type, message=str(failure))
             self._init_failed(environment, InitFailure(error, again=False))
@@ -129,7 +141,7 @@ class Supervisor:
         if stopped:
             running.stop()
         elif environment.extensions is not None:
-            self.extensions_registered(environment)
+            self.extensions.registered(environment)
 
     def _init_failed(self, environment: Environment, failure: InitFailure) -> None:
         """Ends a failed initialization.
@@ -137,14 +149,14 @@ class Supervisor:
         The first failure starts another environment for the invocation that has waited longest, whose time runs from
         then on; the second one (and one that a new attempt cannot mend) is that invocation's answer.
         """
-        fleet, function = self._fleet, environment.function
+        fleet, pool = self._fleet, environment.pool
         with fleet.lock:
             if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
                 return
             bound = environment.bound
-            owed = environment.take_invocation() if bound else fleet.roster.waiting_for(function)
+            owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
             again = owed is not None and failure.again and not bound
-            successor = fleet.roster.create(function, bound_to=owed) if again else None
+            successor = fleet.roster.create(pool, bound_to=owed) if again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
             duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
@@ -166,62 +178,7 @@ class Supervisor:
             self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)
-        fleet.settle(function)
-
-    # --- extensions ----------------------------------------------------------------------------------------------
-
-    def expect_extensions(self, environment: Environment, names: Sequence[str]) -> None:
-        """External extensions are about to be started in an environment."""
-        with self._fleet.lock:
-            if environment.extensions is None:
-                environment.extensions = EnvironmentExtensions()
-            environment.extensions.expect(names)
-
-    def extensions_registered(self, environment: Environment) -> None:
-        """Starts the runtime once all external extensions have registered."""
-        with self._fleet.lock:
-            extensions = environment.extensions
-            if extensions is None or environment.running is None or not extensions.is_runtime_due:
-                return
-            if environment.state is not RuntimeState.STARTED or not extensions.is_everybody_registered:
-                return
-            extensions.is_runtime_due = False
-        self._threads.submit(self._start_runtime, environment)
-
-    def _start_runtime(self, environment: Environment) -> None:
-        if environment.running is None:
-            return
-        try:
-            environment.running.start_runtime()
-        except EnvironmentStartError as failure:
-            error = PlatformError(error_type=failure.error_type, message=str(failure))
-            self._init_failed(environment, InitFailure(error, again=False))
-
-    def expect_extension_exit(self, environment: Environment, error_type: str) -> None:
-        """Under the fleet's lock: an extension has reported an error and exits; what runs fails with it."""
-        assert environment.extensions is not None
-        environment.extensions.fatal_type = environment.extensions.fatal_type or error_type
-        last_words = self._clock.monotonic() + LAST_WORDS_SECONDS
-        environment.deadline = last_words if environment.deadline is None else min(environment.deadline, last_words)
-        self._fleet.arm(environment)
-
-    def give_up(self, environment: Environment) -> None:
-        """An extension has reported an error while nothing ran: the environment gets no more work."""
-        assert environment.extensions is not None
-        error = PlatformError(error_type=str(environment.extensions.fatal_type), message="exit code 0")
-        self._ended(environment, InitFailure(error))
-
-    def extension_exited(self, environment: Environment, name: str, exit_: EnvironmentExit) -> None:
-        """The process of an external extension has ended, or could not be started."""
-        with self._fleet.lock:
-            extensions = environment.extensions
-            assert extensions is not None
-            extensions.exited(name, exit_.launch_error)
-            is_stopped = environment.state is RuntimeState.STOPPED
-        if is_stopped:
-            self.shutdowns.look_at(environment)
-        else:
-            self._ended(environment, InitFailure(extension_exited(exit_, extensions.fatal_type)))
+        fleet.settle(pool)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -287,7 +244,7 @@ class Supervisor:
                 self._answers.fail(environment, owed, failure.error, failure.payload(owed.request.request_id))
             self._answers.end(environment, failure.error)
             self.stop(environment)
-            self._fleet.settle(environment.function)
+            self._fleet.settle(environment.pool)
 
     def _stop(self, environment: Environment) -> None:
         try:

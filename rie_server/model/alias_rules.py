@@ -18,6 +18,7 @@ from rie_server.errors import (
 from rie_server.model.alias import Alias
 from rie_server.model.arn import LATEST
 from rie_server.model.function_record import FunctionRecord
+from rie_server.model.provisioned_concurrency import check_alias
 from rie_server.model.qualified_config import with_gone_config
 
 _ADDITIONAL_VERSIONS: Final = 1
@@ -72,6 +73,7 @@ def with_changed_alias(record: FunctionRecord, members: Mapping[str, Any], *, re
         revision_id=revision_id,
     )
     _check_targets(record, alias)
+    check_alias(record, alias)
     return _with(record, alias)
 
 

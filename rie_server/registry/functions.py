@@ -39,6 +39,7 @@ from rie_server.registry.invoke_settings import InvokeSettings
 from rie_server.registry.policies import Policies
 from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
+from rie_server.registry.provisioned import ProvisionedSettings
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
@@ -68,6 +69,9 @@ class FunctionRegistry:
         self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code)
         self.invoke_settings = InvokeSettings(
+            records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
+        )
+        self.provisioned = ProvisionedSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
         )
         self._serving = ServingVersions()
