@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
+from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
@@ -22,6 +23,7 @@ from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
 from rie_server.invoke.answers import Answers
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
@@ -195,6 +197,10 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        extensions = ExtensionsApi(
+            extensions=Extensions(fleet=self._fleet, supervisor=self._supervisor, mailbox=mailbox),
+            identities=self._identities,
+        )
         self.function_urls = make_function_urls(
             self.settings, registry=self._registry, invoker=self._front_controller, clock=self._clock
         )
@@ -217,7 +223,11 @@ class RieServer:
             clock=self._clock,
         )
         self.lambda_api = doors.lambda_api
-        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self.runtime_api.hot_routes)
+        self.hot_routes: Sequence[HotRoute] = (
+            *doors.hot_routes,
+            *self.runtime_api.hot_routes,
+            *extensions.hot_routes,
+        )
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
