@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
 from rie_server.errors import LambdaError, SourceError
@@ -260,7 +259,3 @@ def make_mappings(
         leases=DatabaseMappingLeases(database, owner=owner, is_gone=is_gone) if settings.database_url else None,
         is_elsewhere=lambda function: is_elsewhere(str(function.unqualified)),
     )
-
-
-def mapping_operations(mappings: EventSourceMappings, metrics: PollMetrics) -> MappingOperations:
-    return MappingOperations(mappings=mappings, describe=mappings.manager.describe, counts=metrics.numbers)
