@@ -180,6 +180,9 @@ class RieServer:
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
+            owner=claim_owner(self._server_id, self._owner),
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere,
         )
         self._time.wait_for(self._mappings.manager)
 
