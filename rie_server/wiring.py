@@ -11,6 +11,7 @@ from functools import partial
 
 from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import HotRoute
+from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
@@ -23,6 +24,7 @@ from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
 from rie_server.invoke.answers import Answers
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
@@ -183,6 +185,9 @@ class RieServer:
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
+            owner=claim_owner(self._server_id, self._owner),
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere,
         )
         self._time.wait_for(self._mappings.manager)
 
@@ -201,6 +206,10 @@ class RieServer:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
         authentication = Authentication(access_keys=self._access_keys, clock=self._clock)
+        extensions = ExtensionsApi(
+            extensions=Extensions(fleet=self._fleet, supervisor=self._supervisor, mailbox=mailbox),
+            identities=self._identities,
+        )
         self.function_urls = make_function_urls(
             self.settings,
             registry=self._registry,
@@ -228,7 +237,11 @@ class RieServer:
             clock=self._clock,
         )
         self.lambda_api = doors.lambda_api
-        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self.runtime_api.hot_routes)
+        self.hot_routes: Sequence[HotRoute] = (
+            *doors.hot_routes,
+            *self.runtime_api.hot_routes,
+            *extensions.hot_routes,
+        )
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
