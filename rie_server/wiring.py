@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import HotRoute
 from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
@@ -18,7 +19,7 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths
+from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths, make_role_credentials
 from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
@@ -31,6 +32,7 @@ from rie_server.invoke.provisioning import Provisioning
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
+from rie_server.model.caller import access_keys
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
@@ -111,6 +113,8 @@ class RieServer:
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=self._time.clock,
         )
+        self._access_keys = access_keys(settings.access_keys, settings.account_id)
+        self._role_credentials = make_role_credentials(settings, on_session=self._access_keys.__setitem__, clock=clock)
         self._answers = Answers(clock=clock, observer=self._metrics)
         self._supervisor = Supervisor(
             fleet=self._fleet,
@@ -119,6 +123,7 @@ class RieServer:
             neighbours=settings.function_variables,
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
             answers=self._answers,
+            credentials=self._role_credentials,
         )
         self._time.wait_for(self._fleet)
 
@@ -200,12 +205,17 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        authentication = Authentication(access_keys=self._access_keys, clock=self._clock)
         extensions = ExtensionsApi(
             extensions=Extensions(fleet=self._fleet, supervisor=self._supervisor, mailbox=mailbox),
             identities=self._identities,
         )
         self.function_urls = make_function_urls(
-            self.settings, registry=self._registry, invoker=self._front_controller, clock=self._clock
+            self.settings,
+            registry=self._registry,
+            authentication=authentication,
+            invoker=self._front_controller,
+            clock=self._clock,
         )
         own_paths = make_own_paths(
             time=self._time,
@@ -223,6 +233,7 @@ class RieServer:
             invoker=self._front_controller,
             events=self._events,
             own_paths=own_paths,
+            authentication=authentication,
             clock=self._clock,
         )
         self.lambda_api = doors.lambda_api
@@ -268,6 +279,7 @@ class RieServer:
         self._destinations.close()
         self._fleet.close()
         self._supervisor.close()
+        self._role_credentials.close()
         self._executor.close()
         self._registry.close()
         self._database.close()
