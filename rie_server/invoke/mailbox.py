@@ -46,6 +46,10 @@ class Mailbox:
                 repeated = environment.invocation
                 if environment.bound:
                     fleet.assign(environment, repeated)
+        if before is RuntimeState.RESTORING:
+            environment.log.restore_ended(
+                duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
+            )
         if fresh is not None:
             fleet.hand_over(environment, fresh, poll)
         elif repeated is not None:
@@ -72,13 +76,33 @@ class Mailbox:
 
     def init_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
         """Initialization failed; the runtime is expected to exit now."""
+        self._fail_init(environment_id, payload, error_type, RuntimeMove.INIT_ERROR)
+
+    def _fail_init(self, environment_id: str, payload: bytes, error_type: str, move: RuntimeMove) -> None:
         with self._fleet.lock:
             environment = self._fleet.roster.environments.get(environment_id)
             if environment is None:
                 raise _invalid_request_id()
-            _permit(environment, RuntimeMove.INIT_ERROR)
-            environment.move(RuntimeMove.INIT_ERROR)
+            _permit(environment, move)
+            environment.move(move)
             self._supervisor.expect_exit(environment, payload, error_type)
+
+    def restore_next(self, environment_id: str) -> None:
+        """The runtime of a version with SnapStart has been initialized; when this returns, it has been restored."""
+        with self._fleet.lock:
+            environment = self._fleet.roster.environments.get(environment_id)
+            if environment is None:
+                raise _invalid_request_id()
+            if not environment.function.snap_start:
+                raise _denied(environment, RuntimeMove.RESTORE_NEXT)
+            _permit(environment, RuntimeMove.RESTORE_NEXT)
+            environment.move(RuntimeMove.RESTORE_NEXT)
+            self._supervisor.begin_restore(environment)
+        environment.log.restore_started()
+
+    def restore_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
+        """What the runtime does after it was restored has failed; it is expected to exit now."""
+        self._fail_init(environment_id, payload, error_type, RuntimeMove.RESTORE_ERROR)
 
     def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         if len(payload) > RESPONSE_PAYLOAD_BYTES:
@@ -95,7 +119,7 @@ class Mailbox:
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
             environment.pool.finishing -= 1
-        elif before is RuntimeState.STARTED:
+        elif before is RuntimeState.STARTED or before is RuntimeState.RESTORING:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
             environment.pool.rouse(environment)
@@ -118,12 +142,16 @@ class Mailbox:
 
 def _permit(environment: Environment, move: RuntimeMove) -> None:
     if not environment.may(move):
-        raise RuntimeApiError(
-            403,
-            "InvalidStateTransition",
-            f"State transition from {environment.state} to {move} failed for runtime. "
-            "Error: State transition is not allowed",
-        )
+        raise _denied(environment, move)
+
+
+def _denied(environment: Environment, move: RuntimeMove) -> RuntimeApiError:
+    return RuntimeApiError(
+        403,
+        "InvalidStateTransition",
+        f"State transition from {environment.state} to {move} failed for runtime. "
+        "Error: State transition is not allowed",
+    )
 
 
 def _invalid_request_id() -> RuntimeApiError:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from rie_server.errors import EnvironmentStartError
+from rie_server.errors import EnvironmentStartError, LambdaError
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
-from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
+from rie_server.limits import RESTORE_TIMEOUT_SECONDS
+from rie_server.model.environment import INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import PlatformError, exited, timed_out
+from rie_server.model.snap_start import restore_refusal
 from rie_server.ports import Clock, Executor
 
 # A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
@@ -34,13 +36,20 @@ class Threads(Protocol):
 
 
 class InitFailure:
-    """Why an initialization came to nothing: the platform's words, or the runtime's own report."""
+    """Why an initialization came to nothing: the platform's words, or the runtime's own report.
 
-    __slots__ = ("error", "reported")
+    Attributes:
+        refusal: what the caller is told instead, where the environment was being restored.
+    """
 
-    def __init__(self, error: PlatformError, reported: bytes | None = None) -> None:
+    __slots__ = ("error", "refusal", "reported")
+
+    def __init__(
+        self, error: PlatformError, reported: bytes | None = None, *, refusal: LambdaError | None = None
+    ) -> None:
         self.error = error
         self.reported = reported
+        self.refusal = refusal
 
     def payload(self, request_id: str) -> bytes:
         return self.error.payload(request_id) if self.reported is None else self.reported
@@ -105,15 +114,29 @@ class Supervisor:
     def end_init(self, environment: Environment) -> None:
         """Under the fleet's lock: the runtime has asked for its first invocation."""
         environment.deadline = None
+        now = self._clock.monotonic()
+        if environment.restore_started_at is not None:
+            environment.restore_duration_ms = (now - environment.restore_started_at) * 1000
+        elif not environment.bound:
+            environment.init_duration_ms = (now - environment.init_started_at) * 1000
         if not environment.bound:
-            environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
             environment.pool.initialized(environment)
             if environment.provisioned and environment.pool.allotment is not None:
                 environment.pool.allotment.came_to_stand()
 
+    def begin_restore(self, environment: Environment) -> None:
+        """Under the fleet's lock: the runtime has been initialized, and is told that it has been restored."""
+        environment.restore_started_at = self._clock.monotonic()
+        environment.deadline = environment.restore_started_at + RESTORE_TIMEOUT_SECONDS
+        self._fleet.arm(environment)
+
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
-        self._init_failures[environment.id] = InitFailure(PlatformError(error_type=error_type, message=""), payload)
+        self._init_failures[environment.id] = InitFailure(
+            PlatformError(error_type=error_type, message=""),
+            payload,
+            refusal=restore_refusal(environment.state, overdue=False),
+        )
         environment.deadline = self._clock.monotonic() + LAST_WORDS_SECONDS
         self._fleet.arm(environment)
 
@@ -167,23 +190,29 @@ class Supervisor:
         """
         fleet, pool = self._fleet, environment.pool
         with fleet.lock:
-            if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+            if environment.state not in INITIALIZING:
                 return
             bound = environment.bound
             owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
-            successor = fleet.roster.create(pool, bound_to=owed) if owed is not None and again and not bound else None
+            again = again and failure.refusal is None and not bound
+            successor = fleet.roster.create(pool, bound_to=owed) if owed is not None and again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
-            duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
+            began_at = environment.restore_started_at or environment.init_started_at
+            duration_ms = (self._clock.monotonic() - began_at) * 1000
         error = failure.error
-        environment.log.init_failed(
-            duration_ms=duration_ms,
-            phase="invoke" if bound else "init",
-            status=error.status,
-            error_type=error.error_type if error.status == "error" else None,
-        )
+        error_type = error.error_type if error.status == "error" else None
+        if failure.refusal is None:
+            phase = "invoke" if bound else "init"
+            environment.log.init_failed(
+                duration_ms=duration_ms, phase=phase, status=error.status, error_type=error_type
+            )
+        else:
+            environment.log.restore_ended(duration_ms=duration_ms, status=error.status, error_type=error_type)
         if successor is not None:
             self.start(successor)
+        elif owed is not None and failure.refusal is not None:
+            owed.refuse(failure.refusal)
         elif owed is not None:
             if not bound:
                 owed.started_at = self._clock.monotonic()
@@ -204,8 +233,9 @@ class Supervisor:
             if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
-        if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            self._init_failed(environment, reported or InitFailure(exited(exit_)))
+        if state in INITIALIZING:
+            refusal = restore_refusal(state, overdue=False)
+            self._init_failed(environment, reported or InitFailure(exited(exit_), refusal=refusal))
         elif state is not RuntimeState.STOPPED:
             if owed is not None:
                 error = exited(exit_)
@@ -233,8 +263,9 @@ class Supervisor:
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
         error = timed_out(environment.function.timeout_seconds)
-        if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            self._init_failed(environment, reported or InitFailure(error))
+        if state in INITIALIZING:
+            refusal = restore_refusal(state, overdue=True)
+            self._init_failed(environment, reported or InitFailure(error, refusal=refusal))
         elif state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
             if owed is not None:
                 self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
