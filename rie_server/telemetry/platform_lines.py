@@ -6,7 +6,9 @@ Pure.
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 
+from rie_server.model.extension import events_as_logged
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
 
@@ -42,6 +44,11 @@ def restore_report(duration_ms: float, status: str, error_type: str | None) -> s
     line = f"RESTORE_REPORT Restore Duration: {duration_ms:.2f} ms"
     if status != "success":
         line += f"\tStatus: {status}"
+    return f"{line}\tError Type: {error_type}" if error_type else line
+
+
+def extension(name: str, state: str, events: Sequence[str], error_type: str | None) -> str:
+    line = f"EXTENSION\tName: {name}\tState: {state}\tEvents: {events_as_logged(events)}"
     return f"{line}\tError Type: {error_type}" if error_type else line
 
 
