@@ -22,6 +22,7 @@ from rie_server.executors.cgroup import Cgroup, CgroupRoot
 from rie_server.executors.entry_point import Interpreters, bootstrap_path
 from rie_server.executors.environment_folders import EnvironmentFolders
 from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.layer_mounts import LAYERS_ROOT, LayerMounts
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
 from rie_server.executors.process_variables import process_variables
 from rie_server.model.environment import EnvironmentSpec
@@ -54,6 +55,7 @@ class ProcessExecutor:
         self._clock = clock
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
+        self._layer_mounts = LayerMounts()
         self._cgroups = CgroupRoot.detect()
         self._dies_with_server = _dies_with_server()
         self._watch = FileWatch("process-watch")
@@ -71,6 +73,8 @@ class ProcessExecutor:
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
         arguments, interpreter = self._command(spec.function, code_directory)
+        layers = spec.function.layers_directory
+        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
         try:
             folder = self._folders.create(spec.environment_id)
         except OSError as refused:
@@ -83,13 +87,15 @@ class ProcessExecutor:
         )
         try:
             launch = _Launch(
-                arguments=arguments,
+                arguments=[*self._dies_with_server, *mount, *arguments],
                 variables=process_variables(
                     spec.variables,
                     code_directory=code_directory,
                     interpreter=interpreter,
                     temporary_files=folder.temporary_files,
                     runtime_api=self._endpoints.open_address(spec.environment_id),
+                    layers=LAYERS_ROOT if mount else layers,
+                    runtime=spec.function.runtime or "",
                 ),
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
@@ -140,9 +146,8 @@ class ProcessExecutor:
         assert function.runtime is not None
         if function.runtime.startswith("python"):
             interpreter = self._interpreters.path(function.runtime)
-            return [*self._dies_with_server, interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
-        bootstrap = str(bootstrap_path(code_directory))
-        return [*self._dies_with_server, bootstrap], None
+            return [interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
+        return [str(bootstrap_path(code_directory, function.layers_directory))], None
 
     def _cgroup(self, spec: EnvironmentSpec) -> Cgroup | None:
         if self._cgroups is None:

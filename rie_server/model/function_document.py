@@ -20,6 +20,7 @@ from rie_server.model.function_record import (
     State,
     UpdateStatus,
 )
+from rie_server.model.layer import LayerReference
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 
@@ -86,6 +87,7 @@ def _deployment_document(deployment: Deployment) -> dict[str, Any]:
         "deployment_id": deployment.deployment_id,
         "configuration": dict(deployment.configuration),
         "code": _flat(deployment.code),
+        "layers": [_flat(layer) for layer in deployment.layers],
     }
 
 
@@ -94,6 +96,7 @@ def _deployment(document: Mapping[str, Any]) -> Deployment:
         deployment_id=document["deployment_id"],
         configuration=document["configuration"],
         code=CodeReference(**document["code"]),
+        layers=tuple(LayerReference(**layer) for layer in document.get("layers", ())),
     )
 
 

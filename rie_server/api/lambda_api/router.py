@@ -18,6 +18,7 @@ from rie_server.api.lambda_api import (
     event_invoke_config,
     event_source_mapping,
     functions,
+    layers,
     policy,
     recursion,
     tags,
@@ -51,6 +52,7 @@ OwnPaths = Callable[[Request], Reply | Deferred | None]
 _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
     **versions.OPERATIONS,
+    **layers.OPERATIONS,
     **aliases.OPERATIONS,
     **policy.OPERATIONS,
     **concurrency.OPERATIONS,
