@@ -80,6 +80,10 @@ class LayerVersion:
             arn=self.arn, sha256=self.sha256, size_bytes=self.size_bytes, unzipped_bytes=self.unzipped_bytes
         )
 
+    def is_same_as(self, other: "LayerVersion") -> bool:
+        """Whether both were published with the same content, for the same purposes."""
+        return replace(self, version=other.version, created_date=other.created_date, policy=other.policy) == other
+
     def suits(self, *, runtime: str | None, architecture: str | None) -> bool:
         """Whether it is published for what a list asks for; None asks for nothing."""
         return (runtime is None or runtime in (self.compatible_runtimes or ())) and (

@@ -9,7 +9,8 @@ from typing import Any
 from rie_server.errors import AccessDeniedException, InvalidParameterValueException
 from rie_server.limits import LAYERS, UNZIPPED_BYTES
 from rie_server.model.arn import FunctionArn
-from rie_server.model.layer import LayerArn, LayerReference, LayerVersion, parse_layer_reference
+from rie_server.model.function_record import CodeReference
+from rie_server.model.layer import Layer, LayerArn, LayerReference, LayerVersion, parse_layer_reference
 
 # A version by its layer and number, or None.
 FindVersion = Callable[[LayerArn, int], LayerVersion | None]
@@ -64,6 +65,25 @@ def check_unzipped_size(code_bytes: int, layers: Sequence[LayerReference]) -> No
             f"Function code combined with layers exceeds the maximum allowed size of {UNZIPPED_BYTES} bytes. "
             f"The actual size is {code_bytes + layer_bytes} bytes."
         )
+
+
+def new_layer_version(
+    layer: Layer, members: Mapping[str, Any], code: CodeReference, *, created_date: str
+) -> LayerVersion:
+    """The version that the members of PublishLayerVersion make next."""
+    runtimes, architectures = members.get("CompatibleRuntimes"), members.get("CompatibleArchitectures")
+    return LayerVersion(
+        layer=layer.arn,
+        version=layer.last_version + 1,
+        description=members.get("Description", ""),
+        created_date=created_date,
+        sha256=code.sha256,
+        size_bytes=code.size_bytes,
+        unzipped_bytes=code.unzipped_bytes,
+        license_info=members.get("LicenseInfo"),
+        compatible_runtimes=None if runtimes is None else tuple(runtimes),
+        compatible_architectures=None if architectures is None else tuple(architectures),
+    )
 
 
 def check_access(version: LayerVersion, account: str) -> None:

@@ -22,7 +22,13 @@ from rie_server.model.layer import (
     layer_document,
     layer_from_document,
 )
-from rie_server.model.layer_rules import check_access, check_own, function_layers, layer_statement
+from rie_server.model.layer_rules import (
+    check_access,
+    check_own,
+    function_layers,
+    layer_statement,
+    new_layer_version,
+)
 from rie_server.model.resource_policy import ResourcePolicy, with_statement, without_statement
 from rie_server.ports import Clock
 from rie_server.registry.code_keeping import CodeKeeper
@@ -110,8 +116,13 @@ class Layers:
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
-    def publish(self, arn: LayerArn, members: Mapping[str, Any], *, account: str) -> LayerVersion:
+    def publish(
+        self, arn: LayerArn, members: Mapping[str, Any], *, account: str, only_changed: bool = False
+    ) -> LayerVersion:
         """Makes a version from the members of PublishLayerVersion.
+
+        Args:
+            only_changed: gives back the newest version where that is the same already.
 
         Raises:
             LambdaError: in AWS's words.
@@ -119,24 +130,15 @@ class Layers:
         check_own(arn, account, "PublishLayerVersion")
         source = code_source("Zip", members["Content"], creating=True)
         content = self._code.fetch(source, region=arn.region)
-        runtimes, architectures = members.get("CompatibleRuntimes"), members.get("CompatibleArchitectures")
 
         def write() -> LayerVersion:
             self._storage.check_room(arn.region, arn.account, len(content))
             code = self._code.keep(source, content)
             layer = self._layers.get(arn, Layer(arn=arn))
-            version = LayerVersion(
-                layer=arn,
-                version=layer.last_version + 1,
-                description=members.get("Description", ""),
-                created_date=timestamp(self._clock.now()),
-                sha256=code.sha256,
-                size_bytes=code.size_bytes,
-                unzipped_bytes=code.unzipped_bytes,
-                license_info=members.get("LicenseInfo"),
-                compatible_runtimes=None if runtimes is None else tuple(runtimes),
-                compatible_architectures=None if architectures is None else tuple(architectures),
-            )
+            version = new_layer_version(layer, members, code, created_date=timestamp(self._clock.now()))
+            newest = layer.latest(runtime=None, architecture=None)
+            if only_changed and newest is not None and newest.is_same_as(version):
+                return newest
             self._save(layer.with_version(version))
             return version
 

@@ -302,12 +302,12 @@ def test_layers_are_found_by_their_search_paths(bench: Bench, tmp_path: Path) ->
 def test_layers_are_seen_read_only_at_opt(bench: Bench, tmp_path: Path) -> None:
     if bench.executor.name == "process" and not LayerMounts().prefix(tmp_path, []):
         pytest.skip("processes see layers at /opt where the server may mount alone")
-    outside = set(os.listdir("/opt"))
+    outside = set(Path("/opt").iterdir())
     seen = look_at_layers(bench, layer(tmp_path / "layer"))
     assert seen["opt"] == ["bin", "data.txt", "python"]
     assert seen["data"] == "data"
     assert not seen["writable"]
-    assert set(os.listdir("/opt")) == outside
+    assert set(Path("/opt").iterdir()) == outside
 
 
 def test_where_nothing_can_be_mounted_layers_are_found_nevertheless(
