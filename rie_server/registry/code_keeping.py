@@ -5,14 +5,18 @@ has just been stored cannot be swept before a record refers to it.
 """
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from rie_server.errors import LambdaError
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, ContainerImage, StoredObject, UploadedZip
 from rie_server.model.function_record import CodeReference, Deployment, runnable
+from rie_server.model.layer import LayerArn, LayerReference
+from rie_server.model.layer_rules import check_unzipped_size
 from rie_server.ports import Clock
+from rie_server.registry.code_storage import CodeStorage
 from rie_server.storing import CodeStore, ObjectStorage
 
 # An invocation that began on retired code may run for 15 minutes, and its environment for a moment longer.
@@ -22,8 +26,9 @@ RETIRED_CODE_SECONDS = 20 * 60.0
 class CodeKeeper:
     """Brings code into the code store and removes it some time after its last use."""
 
-    def __init__(self, *, store: CodeStore, objects: ObjectStorage, clock: Clock) -> None:
+    def __init__(self, *, store: CodeStore, storage: CodeStorage, objects: ObjectStorage, clock: Clock) -> None:
         self._store = store
+        self._storage = storage
         self._objects = objects
         self._clock = clock
         self._retired_at: dict[str, float] = {}
@@ -45,13 +50,26 @@ class CodeKeeper:
             return self._objects.get(source.bucket, source.key, source.version, region=region)
         return b""
 
-    def keep(self, source: CodeSource, content: bytes) -> CodeReference:
-        """Stores what ``fetch`` brought.
+    def keep(
+        self, source: CodeSource, content: bytes, owner: FunctionArn | LayerArn, layers: Sequence[LayerReference] = ()
+    ) -> CodeReference:
+        """Stores what ``fetch`` brought, for ``owner``, and to be run together with ``layers``.
 
         Raises:
-            InvalidParameterValueException: not a zip that may be unpacked.
+            CodeStorageExceededException: there is no room for so much more.
+            InvalidParameterValueException: not a zip that may be unpacked, or with the layers more than AWS allows.
             RequestEntityTooLargeException: the zip itself is too large.
         """
+        self._storage.check_room(owner.region, owner.account, len(content))
+        code = self._stored(source, content)
+        try:
+            check_unzipped_size(code.unzipped_bytes, layers)
+        except LambdaError:
+            self.retire([code.sha256])
+            raise
+        return code
+
+    def _stored(self, source: CodeSource, content: bytes) -> CodeReference:
         if isinstance(source, ContainerImage):
             return CodeReference(package_type="Image", sha256="", size_bytes=0, image_uri=source.uri)
         # AWS limits the zip of a request; one from S3 may be as large as what it unpacks to.

@@ -22,7 +22,7 @@ from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
-from rie_server.model.function_code import CodeSource, code_source
+from rie_server.model.function_code import code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
 from rie_server.model.function_life_cycle import (
     check_updatable,
@@ -44,9 +44,11 @@ from rie_server.registry.layers import Layers
 from rie_server.registry.policies import Policies
 from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
+from rie_server.registry.provisioned import ProvisionedSettings
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
+from rie_server.registry.urls import FunctionUrls
 from rie_server.registry.versions import Versions
 from rie_server.storing import CodeStore, FunctionStore, ObjectStorage
 
@@ -70,12 +72,15 @@ class FunctionRegistry:
     ) -> None:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
-        self._code = CodeKeeper(store=code, objects=objects, clock=clock)
-        self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self.storage = CodeStorage(code_storage_bytes)
+        self._code = CodeKeeper(store=code, storage=self.storage, objects=objects, clock=clock)
+        self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code, storage=self.storage)
         self.layers = Layers(store=store, code=self._code, storage=self.storage, clock=clock, write=self._write)
         self.invoke_settings = InvokeSettings(
+            records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
+        )
+        self.provisioned = ProvisionedSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
         )
         self._serving = ServingVersions()
@@ -97,6 +102,7 @@ class FunctionRegistry:
         )
         self.aliases = Aliases(records=self._records, serving=self._serving, change=self.change)
         self.policies = Policies(records=self._records, change=self.change)
+        self.urls = FunctionUrls(records=self._records, change=self.change, clock=clock)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -172,7 +178,7 @@ class FunctionRegistry:
         def write() -> FunctionRecord:
             self._refuse_existing(function)
             layers = self.layers.held_by(function, configuration.get("Layers", ()))
-            code = self._keep(function, source, content, layers)
+            code = self._code.keep(source, content, function, layers)
             record = created(
                 function,
                 _deployment(configuration, code, layers),
@@ -201,7 +207,7 @@ class FunctionRegistry:
             record = self.get(function)
             check_updatable(record, members.get("RevisionId"))
             layers = record.current.layers
-            code = self._keep(function, source, content, layers)
+            code = self._code.keep(source, content, function, layers)
             configuration = configuration_for_code(record.current.configuration, members)
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
@@ -262,18 +268,6 @@ class FunctionRegistry:
         self._records.save(changed)
         self._settling.schedule(changed)
         return shown
-
-    def _keep(
-        self, function: FunctionArn, source: CodeSource, content: bytes, layers: Sequence[LayerReference]
-    ) -> CodeReference:
-        self.storage.check_room(function.region, function.account, len(content))
-        code = self._code.keep(source, content)
-        try:
-            check_unzipped_size(code.unzipped_bytes, layers)
-        except LambdaError:
-            self._code.retire([code.sha256])
-            raise
-        return code
 
     def _refuse_existing(self, function: FunctionArn) -> None:
         if function in self._records.by_arn:

@@ -55,7 +55,6 @@ class Layers:
     ) -> None:
         self._store = store
         self._code = code
-        self._storage = storage
         self._clock = clock
         self._write = write
         self._layers: Mapping[LayerArn, Layer] = {}
@@ -132,8 +131,7 @@ class Layers:
         content = self._code.fetch(source, region=arn.region)
 
         def write() -> LayerVersion:
-            self._storage.check_room(arn.region, arn.account, len(content))
-            code = self._code.keep(source, content)
+            code = self._code.keep(source, content, arn)
             layer = self._layers.get(arn, Layer(arn=arn))
             version = new_layer_version(layer, members, code, created_date=timestamp(self._clock.now()))
             newest = layer.latest(runtime=None, architecture=None)
