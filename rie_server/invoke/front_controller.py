@@ -5,6 +5,7 @@ returns at once.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from rie_server.errors import RecursiveInvocationException, TooManyRequestsException
 from rie_server.invoke.concurrency import Concurrency
@@ -63,12 +64,17 @@ class FrontController:
             raise
 
         def finish(result: InvokeResult) -> None:
-            concurrency.leave(running)
+            if invocation.lingers:
+                # The place is occupied until the extensions have finished, too, as in AWS.
+                invocation.on_end = partial(concurrency.leave, running)
+            else:
+                concurrency.leave(running)
             if isinstance(result.refusal, TooManyRequestsException):
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink))
+        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink)
+        self._fleet.submit(invocation)
 
     def drain(self, seconds: float) -> None:
         """Blocks until every admitted invocation has its result, or ``seconds`` have passed."""

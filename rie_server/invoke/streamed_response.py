@@ -6,7 +6,7 @@ never blocking.
 """
 
 import threading
-from collections.abc import Callable
+from typing import Protocol
 
 from rie_server.errors import invalid_request_id, payload_too_large
 from rie_server.invoke.answers import Answers
@@ -23,11 +23,15 @@ from rie_server.ports import Clock
 from rie_server.streaming import Hold
 
 
+class TakeOff(Protocol):
+    def __call__(self, environment: Environment, invocation: Invocation, *, answered: bool) -> bool: ...
+
+
 class StreamedResponse:
     """
     Args:
         hold: holds the runtime back.
-        end: under no lock: takes the invocation off its environment; whether it was still there to be ended.
+        end: takes the invocation off its environment; whether it was still there to be ended.
         bytes_per_second: of the bandwidth rule; 0 for none.
     """
 
@@ -37,7 +41,7 @@ class StreamedResponse:
         invocation: Invocation,
         *,
         hold: Hold,
-        end: Callable[[Environment, Invocation], bool],
+        end: TakeOff,
         answers: Answers,
         clock: Clock,
         bytes_per_second: int,
@@ -82,7 +86,7 @@ class StreamedResponse:
         Raises:
             RuntimeApiError: 413 for a response beyond the limit, 400 for an invocation that has ended meanwhile.
         """
-        if not self._end(self._environment, self._invocation):
+        if not self._end(self._environment, self._invocation, answered=True):
             raise invalid_request_id()
         if self._bytes > self._limit_bytes:
             too_large = RESPONSE_TOO_LARGE_PAYLOAD if self._sink is None else STREAM_TOO_LARGE_PAYLOAD
@@ -95,7 +99,7 @@ class StreamedResponse:
 
     def break_off(self) -> None:
         """The runtime's connection has ended in the middle."""
-        if self._end(self._environment, self._invocation):
+        if self._end(self._environment, self._invocation, answered=False):
             payload = TRUNCATED_RESPONSE.payload(self._invocation.request.request_id)
             self._answers.fail(self._environment, self._invocation, TRUNCATED_RESPONSE, payload)
 
