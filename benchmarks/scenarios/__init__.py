@@ -20,6 +20,7 @@ from benchmarks.scenarios import (
     rabbitmq,
     server_start,
     sqs,
+    streaming,
     throughput,
     warm_invoke,
 )
@@ -35,6 +36,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     server_start,
     idle_memory,
     payload,
+    streaming,
     rabbitmq,
     idle_environments,
     sqs,
