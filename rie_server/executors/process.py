@@ -22,7 +22,7 @@ from rie_server.executors.entry_point import Interpreters, bootstrap_path
 from rie_server.executors.environment_folders import EnvironmentFolders
 from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
-from rie_server.executors.process_extensions import ExtendedEnvironment, external_extensions
+from rie_server.executors.process_extensions import ExtendedEnvironment, check_number, external_extensions
 from rie_server.executors.process_launch import Launch, confine, dies_with_server, failure, spawn
 from rie_server.executors.process_variables import process_variables
 from rie_server.model.environment import EnvironmentSpec
@@ -63,6 +63,8 @@ class ProcessExecutor:
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
         arguments, interpreter = self._command(spec.function, code_directory)
+        extensions = external_extensions(spec.function.layers_directory)
+        check_number([path.name for path in extensions])
         try:
             folder = self._folders.create(spec.environment_id)
         except OSError as refused:
@@ -87,7 +89,7 @@ class ProcessExecutor:
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
-            if extensions := external_extensions(spec.function.layers_directory):
+            if extensions:
                 for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
                 return self._launch_extended(launch, for_extensions, extensions, holdings, observer)
             return self._launch(launch, holdings, observer)
