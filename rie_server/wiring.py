@@ -9,13 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import HotRoute
-from rie_server.api.lambda_api.invoke import InvokeOperation
-from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
-from rie_server.api.lambda_api.router import LambdaApi
-from rie_server.api.rie_api.clock import ClockOperations
-from rie_server.api.rie_api.events import EventOperations
-from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
@@ -24,6 +19,7 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
+from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths, make_role_credentials
 from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
@@ -36,11 +32,12 @@ from rie_server.invoke.provisioning import Provisioning
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
+from rie_server.model.caller import access_keys
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
-from rie_server.source_wiring import SourceClients, make_mappings, mapping_operations
+from rie_server.source_wiring import SourceClients, make_mappings
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -116,6 +113,8 @@ class RieServer:
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=self._time.clock,
         )
+        self._access_keys = access_keys(settings.access_keys, settings.account_id)
+        self._role_credentials = make_role_credentials(settings, on_session=self._access_keys.__setitem__, clock=clock)
         self._answers = Answers(clock=clock, observer=self._metrics)
         self._supervisor = Supervisor(
             fleet=self._fleet,
@@ -124,6 +123,7 @@ class RieServer:
             neighbours=settings.function_variables,
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
             answers=self._answers,
+            credentials=self._role_credentials,
         )
         self._time.wait_for(self._fleet)
 
@@ -185,6 +185,9 @@ class RieServer:
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
+            owner=claim_owner(self._server_id, self._owner),
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere,
         )
         self._time.wait_for(self._mappings.manager)
 
@@ -202,38 +205,40 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        authentication = Authentication(access_keys=self._access_keys, clock=self._clock)
         extensions = ExtensionsApi(
             extensions=Extensions(fleet=self._fleet, supervisor=self._supervisor, mailbox=mailbox),
             identities=self._identities,
         )
-        own_paths = RieApi(
-            clock=ClockOperations(self._time),
-            events=EventOperations(events=self._event_log, real=self._clock),
-            mappings=mapping_operations(self._mappings, self._metrics.polls),
-            metrics=partial(self._metrics.expose, self._front_controller.concurrency, self._provisioning),
-        )
-        self.lambda_api = LambdaApi(
-            registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
-        )
-        invoke = InvokeOperation(
+        self.function_urls = make_function_urls(
+            self.settings,
+            registry=self._registry,
+            authentication=authentication,
             invoker=self._front_controller,
-            catalog=self._registry,
-            events=self._events,
-            settings=self.settings,
             clock=self._clock,
-            validate=self.lambda_api.validate_invoke,
         )
-        invoke_async = InvokeAsyncOperation(
-            catalog=self._registry,
-            events=self._events,
-            settings=self.settings,
+        own_paths = make_own_paths(
+            time=self._time,
+            event_log=self._event_log,
+            mappings=self._mappings,
+            polls=self._metrics.polls,
+            function_urls=self.function_urls,
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency, self._provisioning),
             clock=self._clock,
-            validate=self.lambda_api.validate_invoke,
         )
-        self.lambda_api.mount_hot(invoke.route)
-        self.lambda_api.mount_hot(invoke_async.route)
+        doors = make_doors(
+            self.settings,
+            registry=self._registry,
+            mappings=self._mappings,
+            invoker=self._front_controller,
+            events=self._events,
+            own_paths=own_paths,
+            authentication=authentication,
+            clock=self._clock,
+        )
+        self.lambda_api = doors.lambda_api
         self.hot_routes: Sequence[HotRoute] = (
-            invoke.route,
+            *doors.hot_routes,
             *self.runtime_api.hot_routes,
             *extensions.hot_routes,
         )
@@ -274,6 +279,7 @@ class RieServer:
         self._destinations.close()
         self._fleet.close()
         self._supervisor.close()
+        self._role_credentials.close()
         self._executor.close()
         self._registry.close()
         self._database.close()

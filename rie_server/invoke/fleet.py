@@ -67,7 +67,7 @@ class Fleet:
         with self.lock:
             closing = self._closing
             if not closing:
-                pool = self.roster.pool_of(invocation.function)
+                pool = self.roster.pool_for(invocation)
                 environment, poll = self.roster.warmest(pool)
                 if environment is not None:
                     self.assign(environment, invocation)

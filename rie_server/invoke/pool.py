@@ -1,4 +1,4 @@
-"""The environments and the waiting line of one deployment of one function version.
+"""The environments and the waiting line of one deployment of one function version, or of one tenant of it.
 
 Counts and decisions only; guarded by the fleet's lock.
 """

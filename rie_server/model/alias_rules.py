@@ -78,12 +78,13 @@ def with_changed_alias(record: FunctionRecord, members: Mapping[str, Any], *, re
 
 
 def without_alias(record: FunctionRecord, name: str) -> FunctionRecord:
-    """``record`` without an alias and without what was set for it; as it is where there is no such alias."""
+    """``record`` without an alias, its URL and what was set for it; as it is where there is no such alias."""
     if name not in record.aliases:
         return record
     return replace(
         with_gone_config(record, name),
         aliases={key: alias for key, alias in record.aliases.items() if key != name},
+        urls={key: url for key, url in record.urls.items() if key != name},
     )
 
 

@@ -21,6 +21,7 @@ from rie_server.model.function_record import (
     State,
     UpdateStatus,
 )
+from rie_server.model.function_url import AuthType, FunctionUrl, InvokeMode
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 
@@ -49,6 +50,7 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
         "last_version": record.last_version,
         "gone_configs": {qualifier: _flat(config) for qualifier, config in record.gone_configs.items()},
         "policies": {qualifier: _flat(policy) for qualifier, policy in record.policies.items()},
+        "urls": {qualifier: _flat(url) for qualifier, url in record.urls.items()},
     }
 
 
@@ -83,6 +85,7 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
             qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
             for qualifier, policy in document.get("policies", {}).items()
         },
+        urls={qualifier: _url(url) for qualifier, url in document.get("urls", {}).items()},
     )
 
 
@@ -109,6 +112,11 @@ def _version_document(version: PublishedVersion) -> dict[str, Any]:
 def _version(document: Mapping[str, Any]) -> PublishedVersion:
     deployment, life = _deployment(document["deployment"]), _life(document["life"])
     return PublishedVersion(**{**document, "deployment": deployment, "life": life})
+
+
+def _url(document: Mapping[str, Any]) -> FunctionUrl:
+    typed = {"auth_type": AuthType(document["auth_type"]), "invoke_mode": InvokeMode(document["invoke_mode"])}
+    return FunctionUrl(**{**document, **typed})
 
 
 def _life(document: Mapping[str, Any]) -> LifeCycle:

@@ -15,6 +15,7 @@ from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.function_url import FunctionUrl
 from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
@@ -113,6 +114,7 @@ class FunctionRecord:
         last_version: the number that was given last, also by an earlier function of this name; none is given twice.
         gone_configs: what held last for the events of versions and aliases that were deleted since.
         policies: resource policies by qualifier; the function's own is under the empty text.
+        urls: function URLs by alias; the function's own is under the empty text.
     """
 
     arn: FunctionArn
@@ -132,6 +134,7 @@ class FunctionRecord:
     last_version: int = 0
     gone_configs: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
     policies: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+    urls: Mapping[str, FunctionUrl] = field(default_factory=dict)
 
     def version_of(self, qualifier: str | None) -> str | None:
         """The version that a qualifier means, of an alias the first one; None where there is no such qualifier."""
@@ -214,6 +217,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        tenant_isolated=bool(configuration.get("TenancyConfig")),
     )
 
 

@@ -43,6 +43,7 @@ from rie_server.registry.provisioned import ProvisionedSettings
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
+from rie_server.registry.urls import FunctionUrls
 from rie_server.registry.versions import Versions
 from rie_server.storing import CodeStore, FunctionStore, ObjectStorage
 
@@ -87,6 +88,7 @@ class FunctionRegistry:
         self.versions = Versions(records=self._records, serving=self._serving, code=self._code, write=self._write)
         self.aliases = Aliases(records=self._records, serving=self._serving, change=self.change)
         self.policies = Policies(records=self._records, change=self.change)
+        self.urls = FunctionUrls(records=self._records, change=self.change, clock=clock)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
