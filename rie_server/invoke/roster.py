@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
-from rie_server.model.environment import RuntimeState
+from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock, LogFactory
 
@@ -34,6 +34,8 @@ NOTHING = Plan()
 class Roster:
     """All environments of all functions.
 
+    Two tenants of a function that keeps them apart have pools of their own, so no environment ever serves both.
+
     Attributes:
         starved: somebody waits for whom there is no room.
     """
@@ -46,9 +48,14 @@ class Roster:
         self._logs = logs
         self._max_environments = max_environments
 
-    def pool_of(self, function: FunctionVersion) -> Pool:
-        """The pool of a function's deployment, made when it is asked for."""
-        key = function.deployment_id
+    def pool_for(self, invocation: Invocation) -> Pool:
+        """The pool that an invocation is for: its deployment's, or that of its tenant alone."""
+        function = invocation.function
+        return self.pool_of(function, invocation.request.tenant_id if function.tenant_isolated else None)
+
+    def pool_of(self, function: FunctionVersion, tenant_id: str | None = None) -> Pool:
+        """The pool of a function's deployment, or of one tenant there, made when it is asked for."""
+        key = function.deployment_id if tenant_id is None else f"{function.deployment_id} {tenant_id}"
         pool = self.pools.get(key)
         if pool is None:
             pool = self.pools[key] = Pool(key, function)
@@ -71,7 +78,7 @@ class Roster:
         """Takes an environment off the books. The caller stops it and then calls ``settle``."""
         pool = environment.pool
         if environment.provisioned and pool.allotment is not None:
-            initialized = environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR)
+            initialized = environment.state not in INITIALIZING
             has_served = environment.last_request_id is not None
             pool.allotment.lost(self._clock.monotonic(), initialized=initialized, has_served=has_served)
         pool.forget(environment)

@@ -9,6 +9,7 @@ import pytest
 from rie_server.errors import ResourceNotFoundException
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Invocation
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
@@ -124,13 +125,20 @@ class Stage:
             answers=self.answers,
         )
         self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor, answers=self.answers)
+        self.extensions = Extensions(fleet=self.fleet, supervisor=self.supervisor, mailbox=self.mailbox)
         self.front_controller = FrontController(
             catalog=self.catalog, fleet=self.fleet, clock=self.clock, concurrency_limit=concurrency_limit
         )
         self.results: dict[str, InvokeResult] = {}
 
     def invoke(
-        self, request_id: str, *, name: str = "orders", want_log_tail: bool = False, trace_header: str = ""
+        self,
+        request_id: str,
+        *,
+        name: str = "orders",
+        want_log_tail: bool = False,
+        trace_header: str = "",
+        tenant_id: str | None = None,
     ) -> None:
         request = InvokeRequest(
             function=FunctionArn(region="us-east-1", account="000000000000", name=name),
@@ -138,6 +146,7 @@ class Stage:
             request_id=request_id,
             want_log_tail=want_log_tail,
             trace_header=trace_header,
+            tenant_id=tenant_id,
         )
 
         def keep(result: InvokeResult) -> None:
