@@ -2,23 +2,20 @@
 
 A stage (``invoke``, ``events``, ``registry``, ``telemetry``) holds ports, never another stage; an adapter
 (``executors``, ``stores``) fills one; ``wiring`` alone knows which. The ports of those who only watch
-(what becomes of events and invocations) are on a second page, ``observing``.
+(what becomes of events and invocations) are on a second page, ``observing``, those of event source mappings on a third,
+``polling``, and the stores on a fourth, ``storing``.
 
 Unless a port says otherwise its methods may be called from any thread.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from rie_server.limits import ZIP_BYTES
 from rie_server.model.arn import FunctionArn
-from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import Delivery
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
-from rie_server.model.function_code import StoredCode
 from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -87,6 +84,17 @@ class EnvironmentObserver(Protocol):
     def on_exit(self, exit_: EnvironmentExit) -> None:
         """The runtime process has ended by itself or was killed. Exactly once, after its last ``on_output``."""
 
+    def on_extensions(self, names: Sequence[str]) -> None:
+        """External extensions with these names are about to be started. At most once, and before the first of them;
+        the runtime waits for ``RunningEnvironment.start_runtime``.
+        """
+
+    def on_extension_output(self, line: bytes) -> None:
+        """Like ``on_output``, of any of the external extensions."""
+
+    def on_extension_exit(self, name: str, exit_: EnvironmentExit) -> None:
+        """The process of an external extension has ended, or could not be started. Once for each."""
+
 
 class RunningEnvironment(Protocol):
     def flush_output(self) -> None:
@@ -99,10 +107,20 @@ class RunningEnvironment(Protocol):
             max_age_seconds: a reading that was taken within this time may be given again.
         """
 
-    def stop(self, *, grace_seconds: float = 0.0) -> None:
-        """Ends every process of the environment and frees what it held (addresses, folders, containers).
+    def start_runtime(self) -> None:
+        """Starts the runtime of an environment with external extensions, which were started before it. May block.
 
-        Returns at once when ``grace_seconds`` is 0 (SIGKILL); otherwise sends SIGTERM first. Idempotent.
+        Raises:
+            EnvironmentStartError: as ``Executor.start``.
+        """
+
+    def end_runtime(self, *, grace_seconds: float) -> None:
+        """Sends SIGTERM to the runtime, and SIGKILL after the grace; extensions go on. The end is told as ever."""
+
+    def stop(self) -> None:
+        """Ends every process of the environment (SIGKILL) and frees what it held (addresses, folders, containers).
+
+        Returns at once. Idempotent.
         """
 
 
@@ -112,7 +130,8 @@ class Executor(Protocol):
     name: str
 
     def start(self, spec: EnvironmentSpec, observer: EnvironmentObserver) -> RunningEnvironment:
-        """Starts the runtime; may block (called from a worker thread). The runtime finds the Runtime API at an address
+        """Starts the runtime, or the external extensions of a function that has some; may block (called from a worker
+        thread). They find the Runtime API at an address
         by which ``RuntimeEndpoints`` knows it.
 
         Raises:
@@ -169,6 +188,11 @@ class EnvironmentLog(Protocol):
 
     def output(self, line: bytes) -> None: ...
 
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        """How an extension stood when initialization ended."""
+
+    def extension_output(self, line: bytes) -> None: ...
+
     def finished(self, report: InvocationReport) -> bytes:
         """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``) if wanted."""
 
@@ -179,89 +203,10 @@ class LogFactory(Protocol):
     def open(self, function: FunctionVersion, environment_id: str) -> EnvironmentLog: ...
 
 
-# --- stores -----------------------------------------------------------------------------------------------------------
-
-
-class FunctionStore(Protocol):
-    """Durable control-plane records, one JSON document per key: an unqualified function ARN, or that of a deleted
-    function after a word that tells so.
-    """
-
-    def load(self) -> Mapping[str, Mapping[str, Any]]:
-        """All documents by key; called once, at start."""
-
-    def has(self, key: str) -> bool:
-        """Whether there is such a document now, whoever has saved it."""
-
-    def save(self, key: str, document: Mapping[str, Any]) -> None:
-        """Inserts or replaces; returns after the commit is durable."""
-
-    def delete(self, key: str) -> None: ...
-
-
-class CodeStore(Protocol):
-    """Function code by content: the same zip is kept once."""
-
-    def put(self, zip_bytes: bytes, *, zip_limit_bytes: int = ZIP_BYTES) -> StoredCode:
-        """Checks and stores a zip, and unpacks it.
-
-        Args:
-            zip_limit_bytes: AWS's limit is for zips in a request; one from S3 may be as large as it unpacks to.
-
-        Raises:
-            RequestEntityTooLargeException: larger than ``zip_limit_bytes``.
-            InvalidParameterValueException: not a zip, unsafe names (zip slip), or larger than 250 MB unpacked.
-            ServiceException: it cannot be stored, for example because the disk is full.
-        """
-
-    def directory(self, sha256: str) -> Path:
-        """The unpacked code, world-readable; unpacked again if it was lost."""
-
-    def read_zip(self, sha256: str) -> bytes: ...
-
-    def delete_unreferenced(self, referenced: Sequence[str]) -> None:
-        """Removes every zip that is not among ``referenced``. The caller sees to it that no code is being put whose
-        record is still to be saved.
-        """
+# --- asynchronous invocation ------------------------------------------------------------------------------------------
 
 
 OnDurable = Callable[[Exception | None], None]
-
-
-class EventStore(Protocol):
-    """The durable queue behind ``InvocationType=Event``. Leases run by a clock that all its users share.
-
-    ``add``, ``save`` and ``remove`` return at once; ``on_durable`` is called after the commit (or with what went
-    wrong), once, from the store's thread, and must not block. Other methods block, and see what was durable by then.
-    """
-
-    def add(self, event: QueuedEvent, on_durable: OnDurable) -> None:
-        """Queues an event, due at once."""
-
-    def lanes(self) -> Mapping[str, float]:
-        """Lanes that have unclaimed events, and when the first of each is due. Cheap, however many events there are."""
-
-    def claim(
-        self, owner: str, allotted: Mapping[str, int], *, now: float, lease_seconds: float
-    ) -> Sequence[QueuedEvent]:
-        """Takes up to ``allotted`` unclaimed events of each lane, due at ``now``, oldest first, for ``owner``."""
-
-    def save(self, event: QueuedEvent, owner: str, due_at: float | None, on_durable: OnDurable) -> None:
-        """Writes how an event stands; gives it back, due at ``due_at``, or with None leaves it claimed. ``on_durable``
-        gets a LeaseLostError, and nothing has changed, where ``owner`` does not hold the event.
-        """
-
-    def remove(self, request_id: str, owner: str, on_durable: OnDurable) -> None:
-        """Harmless where ``owner`` does not hold the event."""
-
-    def renew(self, owner: str, lease_seconds: float) -> None:
-        """All claims of ``owner`` last for ``lease_seconds`` from now."""
-
-    def release(self, is_gone: Callable[[str], bool]) -> int:
-        """Ends claims whose owner is gone and claims whose lease has expired; returns how many."""
-
-    def __iter__(self) -> Iterator[QueuedEvent]:
-        """All events, claimed or not, oldest first."""
 
 
 class EventQueue(Protocol):
@@ -286,15 +231,4 @@ class Destinations(Protocol):
 
         Raises:
             DeliveryError: the target refused it or could not be reached; ``passes`` tells whether to try again.
-        """
-
-
-class ObjectStorage(Protocol):
-    """S3, for function code."""
-
-    def get(self, bucket: str, key: str, version: str | None, *, region: str) -> bytes:
-        """The object's bytes.
-
-        Raises:
-            InvalidParameterValueException: AWS's words for NoSuchKey, NoSuchBucket, AccessDenied.
         """

@@ -9,13 +9,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import HotRoute
-from rie_server.api.lambda_api.invoke import InvokeOperation
-from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
-from rie_server.api.lambda_api.router import LambdaApi
-from rie_server.api.rie_api.clock import ClockOperations
-from rie_server.api.rie_api.events import EventOperations
-from rie_server.api.rie_api.paths import RieApi
+from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
@@ -23,27 +19,28 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
-from rie_server.events.attempts import Attempts
+from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths, make_role_credentials
+from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
-from rie_server.events.courier import Courier
-from rie_server.events.worker import HOUSE_SECONDS, SHARED_HOUSE_SECONDS, EventWorker
 from rie_server.executors.choose import choose_executor
+from rie_server.invoke.answers import Answers
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
+from rie_server.invoke.provisioning import Provisioning
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
-from rie_server.model.destination_record import deliveries
+from rie_server.model.caller import access_keys
 from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
-from rie_server.source_wiring import SourceClients, make_mappings, mapping_operations
+from rie_server.source_wiring import SourceClients, make_mappings
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
-from rie_server.stores.events import DatabaseEventStore
 from rie_server.stores.functions import DatabaseFunctionStore
 from rie_server.stores.s3 import BotoObjectStorage
 from rie_server.stores.server_id import server_id
@@ -72,8 +69,11 @@ class RieServer:
         self._time = ServerTime(settings, self._clock)
         self._make_adapters(listen)
         capacity = host_capacity()
-        self._make_stages(capacity, concurrency_limit=min(ACCOUNT_CONCURRENCY, capacity))
-        self._make_pollers(invocations_most=min(ACCOUNT_CONCURRENCY, capacity))
+        concurrency_limit = min(ACCOUNT_CONCURRENCY, capacity)
+        self._make_fleet(capacity)
+        self._make_controller(concurrency_limit)
+        self._make_events()
+        self._make_pollers(invocations_most=concurrency_limit)
         self._make_doors()
         self._template = TemplateDeployment(
             settings.template,
@@ -102,11 +102,10 @@ class RieServer:
         self._functions = DatabaseFunctionStore(self._database)
         self._code = ZipCodeStore(settings.data_dir / "code")
 
-    def _make_stages(self, capacity: int, *, concurrency_limit: int) -> None:
+    def _make_fleet(self, capacity: int) -> None:
         settings, clock = self.settings, self._clock
         self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
         self._metrics = Metrics(clock=self._time.clock)
-        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
         self._fleet = Fleet(
             clock=clock,
             logs=self._logs,
@@ -114,14 +113,22 @@ class RieServer:
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=self._time.clock,
         )
+        self._access_keys = access_keys(settings.access_keys, settings.account_id)
+        self._role_credentials = make_role_credentials(settings, on_session=self._access_keys.__setitem__, clock=clock)
+        self._answers = Answers(clock=clock, observer=self._metrics)
         self._supervisor = Supervisor(
             fleet=self._fleet,
             executor=self._executor,
             clock=clock,
             neighbours=settings.function_variables,
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
-            observer=self._metrics,
+            answers=self._answers,
+            credentials=self._role_credentials,
         )
+        self._time.wait_for(self._fleet)
+
+    def _make_controller(self, concurrency_limit: int) -> None:
+        clock = self._clock
         self._registry = FunctionRegistry(
             store=self._functions,
             code=self._code,
@@ -139,44 +146,30 @@ class RieServer:
             concurrency_limit=concurrency_limit,
             observer=self._metrics,
         )
-        self._registry.invoke_settings.tell(self._front_controller.concurrency)
-        self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
-        self._events = self._make_event_worker()
-        self._time.wait_for(self._events)
-        self._time.wait_for(self._fleet)
-
-    def _make_event_worker(self) -> EventWorker:
-        store, journal, owner = (
-            DatabaseEventStore(self._database),
-            EventJournals(self._metrics, self._event_log),
-            claim_owner(self._server_id, self._owner),
+        concurrency = self._front_controller.concurrency
+        self._registry.invoke_settings.tell(concurrency)
+        self._provisioning = Provisioning(
+            fleet=self._fleet, catalog=self._registry, concurrency=concurrency, clock=clock
         )
-        clock, real = self._time.clock, self._clock
-        courier = Courier(destinations=self._destinations, rule=deliveries, journal=journal, clock=clock)
-        attempts = Attempts(
-            store=store,
+        self._registry.provisioned.tell(self._provisioning)
+
+    def _make_events(self) -> None:
+        self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
+        self._destinations = DestinationDispatcher(catalog=self._registry, submit=self._submit_event)
+        self._events = make_event_worker(
+            self._database,
+            settings=self.settings,
             invoker=self._front_controller,
             configs=self._registry,
-            courier=courier,
-            journal=journal,
-            clock=clock,
-            real=real,
-            owner=owner,
-            retry_base_seconds=self.settings.async_retry_base_seconds,
-        )
-        return EventWorker(
-            store=store,
-            attempts=attempts,
-            courier=courier,
-            journal=journal,
-            clock=clock,
-            real=real,
-            owner=owner,
+            destinations=self._destinations,
+            journal=EventJournals(self._metrics, self._event_log),
+            owner=claim_owner(self._server_id, self._owner),
             is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
-            is_elsewhere=self._is_elsewhere if self.settings.database_url else None,
-            # A database of our own is written by nobody else.
-            house_seconds=SHARED_HOUSE_SECONDS if self.settings.database_url else HOUSE_SECONDS,
+            is_elsewhere=self._is_elsewhere,
+            clock=self._time.clock,
+            real=self._clock,
         )
+        self._time.wait_for(self._events)
 
     def _make_pollers(self, *, invocations_most: int) -> None:
         self._source_clients = SourceClients()
@@ -192,6 +185,9 @@ class RieServer:
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
+            owner=claim_owner(self._server_id, self._owner),
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere,
         )
         self._time.wait_for(self._mappings.manager)
 
@@ -207,35 +203,45 @@ class RieServer:
         self._events.submit(request, on_durable)
 
     def _make_doors(self) -> None:
-        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor)
+        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
-        own_paths = RieApi(
-            clock=ClockOperations(self._time),
-            events=EventOperations(events=self._event_log, real=self._clock),
-            mappings=mapping_operations(self._mappings, self._metrics.polls),
-            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
+        authentication = Authentication(access_keys=self._access_keys, clock=self._clock)
+        extensions = ExtensionsApi(
+            extensions=Extensions(fleet=self._fleet, supervisor=self._supervisor, mailbox=mailbox),
+            identities=self._identities,
         )
-        self.lambda_api = LambdaApi(
-            registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
-        )
-        invoke = InvokeOperation(
+        self.function_urls = make_function_urls(
+            self.settings,
+            registry=self._registry,
+            authentication=authentication,
             invoker=self._front_controller,
-            catalog=self._registry,
-            events=self._events,
-            settings=self.settings,
             clock=self._clock,
-            validate=self.lambda_api.validate_invoke,
         )
-        invoke_async = InvokeAsyncOperation(
-            catalog=self._registry,
-            events=self._events,
-            settings=self.settings,
+        own_paths = make_own_paths(
+            time=self._time,
+            event_log=self._event_log,
+            mappings=self._mappings,
+            polls=self._metrics.polls,
+            function_urls=self.function_urls,
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency, self._provisioning),
             clock=self._clock,
-            validate=self.lambda_api.validate_invoke,
         )
-        self.lambda_api.mount_hot(invoke.route)
-        self.lambda_api.mount_hot(invoke_async.route)
-        self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+        doors = make_doors(
+            self.settings,
+            registry=self._registry,
+            mappings=self._mappings,
+            invoker=self._front_controller,
+            events=self._events,
+            own_paths=own_paths,
+            authentication=authentication,
+            clock=self._clock,
+        )
+        self.lambda_api = doors.lambda_api
+        self.hot_routes: Sequence[HotRoute] = (
+            *doors.hot_routes,
+            *self.runtime_api.hot_routes,
+            *extensions.hot_routes,
+        )
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
@@ -273,6 +279,7 @@ class RieServer:
         self._destinations.close()
         self._fleet.close()
         self._supervisor.close()
+        self._role_credentials.close()
         self._executor.close()
         self._registry.close()
         self._database.close()

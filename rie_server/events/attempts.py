@@ -20,7 +20,8 @@ from rie_server.model.async_event import EndedEvent, QueuedEvent
 from rie_server.model.event_invoke import EndingCondition, EventEnding, EventInvokeConfig
 from rie_server.model.invocation import InvokeResult
 from rie_server.observing import EventJournal
-from rie_server.ports import Clock, EventInvokeConfigs, EventStore, Invoker, OnDurable
+from rie_server.ports import Clock, EventInvokeConfigs, Invoker, OnDurable
+from rie_server.storing import EventStore
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from rie_server.events.shares import Shares
 from rie_server.model.async_event import ENDED_LANE_PREFIX, QueuedEvent
 from rie_server.model.invocation import InvokeRequest
 from rie_server.observing import EventJournal
-from rie_server.ports import Clock, EventStore, Timer
+from rie_server.ports import Clock, Timer
+from rie_server.storing import EventStore
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ This is the ``Invoker`` that everybody else holds. Thread-safe; returns at once.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from rie_server.errors import RecursiveInvocationException, TooManyRequestsException
 from rie_server.invoke.concurrency import Concurrency
@@ -12,6 +13,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.model.arn import FunctionArn
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.recursion import first_hop, has_lineage, hop
+from rie_server.model.tenancy import check_tenant
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, FunctionCatalog
 
@@ -47,6 +49,8 @@ class FrontController:
 
     def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
         function = self._catalog.resolve(request.function)
+        if function.tenant_isolated or request.tenant_id is not None:
+            check_tenant(function, request.tenant_id)
         trace_header = self._next_hop(request.trace_header, function.arn)
         concurrency = self.concurrency
         try:
@@ -56,12 +60,17 @@ class FrontController:
             raise
 
         def finish(result: InvokeResult) -> None:
-            concurrency.leave(running)
+            if invocation.lingers:
+                # The place is occupied until the extensions have finished, too, as in AWS.
+                invocation.on_end = partial(concurrency.leave, running)
+            else:
+                concurrency.leave(running)
             if isinstance(result.refusal, TooManyRequestsException):
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic()))
+        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic())
+        self._fleet.submit(invocation)
 
     def drain(self, seconds: float) -> None:
         """Blocks until every admitted invocation has its result, or ``seconds`` have passed."""

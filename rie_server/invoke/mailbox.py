@@ -7,26 +7,34 @@ Thread-safe and never blocking. Each call raises RuntimeApiError where AWS answe
 """
 
 from rie_server.errors import RuntimeApiError
+from rie_server.invoke.answers import Answers
+from rie_server.invoke.environment_extensions import Ending
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.roster import NOTHING
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
-from rie_server.model.environment import RuntimeMove, RuntimeState
+from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function_errors import INVALID_RESPONSE_MODE, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED
 
 
 class Mailbox:
-    def __init__(self, *, fleet: Fleet, supervisor: Supervisor) -> None:
+    def __init__(self, *, fleet: Fleet, supervisor: Supervisor, answers: Answers) -> None:
         self._fleet = fleet
         self._supervisor = supervisor
+        self._answers = answers
 
-    def next(self, environment_id: str, poll: Poll) -> None:
+    def next(self, environment_id: str, poll: Poll, *, resumed: bool = False) -> None:
         """Answers ``poll`` with the next invocation, now or later.
 
-        The first call ends initialization; a call while an invocation runs gets the same event again.
+        The first call ends initialization; a call while an invocation runs gets the same event again. Where there are
+        extensions, a call that would end a phase is held until they ask for their next event, too.
+
+        Args:
+            resumed: the call was held.
         """
         fleet = self._fleet
+        held: Environment | None = None
         repeated: Invocation | None = None
         fresh: Invocation | None = None
         plan = NOTHING
@@ -36,20 +44,43 @@ class Mailbox:
                 return  # it is being stopped, and its connection ends with it: an error would only confuse its log
             before = environment.state
             _permit(environment, RuntimeMove.NEXT)
-            environment.move(RuntimeMove.NEXT)
-            self._leave(environment, before)
-            if environment.invocation is None:
-                fresh, plan = fleet.ready(environment, poll)
+            if environment.extensions is not None and before in _PHASES and not resumed:
+                environment.extensions.held = poll
+                held = environment
             else:
-                repeated = environment.invocation
-                if environment.bound:
-                    fleet.assign(environment, repeated)
-        if fresh is not None:
+                environment.move(RuntimeMove.NEXT)
+                self._leave(environment, before)
+                if environment.invocation is None:
+                    fresh, plan = fleet.ready(environment, poll)
+                else:
+                    repeated = environment.invocation
+                    if environment.bound:
+                        fleet.assign(environment, repeated)
+        if held is not None:
+            self.resume(held)
+        elif fresh is not None:
             fleet.hand_over(environment, fresh, poll)
         elif repeated is not None:
+            if environment.extensions is not None:
+                environment.extensions.deliver()
             poll.deliver(repeated)
         if plan is not NOTHING:
             fleet.carry_out(plan)
+
+    def resume(self, environment: Environment) -> None:
+        """Ends the phase of an environment with extensions when nobody works any more: its log, then the phase."""
+        with self._fleet.lock:
+            extensions = environment.extensions
+            if extensions is None or extensions.held is None or not extensions.is_everybody_ready:
+                return
+            is_init = environment.state is RuntimeState.STARTED
+            poll, extensions.held = extensions.held, None
+            if environment.state not in _PHASES or not poll.is_connected():
+                return  # a runtime that still lives asks again
+        if is_init:
+            extensions.write_to(environment.log)
+        self._answers.end(environment)
+        self.next(environment.id, poll, resumed=True)
 
     def response(self, environment_id: str, request_id: str, payload: bytes) -> None:
         """The function's result."""
@@ -60,7 +91,7 @@ class Mailbox:
         """The runtime answered in a mode that does not exist: the answer is refused, and the invocation has failed."""
         environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
         payload = INVALID_RESPONSE_MODE.payload(request_id)
-        self._supervisor.answer(environment, invocation, payload, UNHANDLED)
+        self._answers.answer(environment, invocation, payload, UNHANDLED)
         raise RuntimeApiError(400, "InvalidFunctionResponseMode", "Invalid function response mode")
 
     def error(self, environment_id: str, request_id: str, payload: bytes) -> None:
@@ -80,23 +111,23 @@ class Mailbox:
 
     def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         if len(payload) > RESPONSE_PAYLOAD_BYTES:
-            self._supervisor.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
+            self._answers.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
             raise RuntimeApiError(
                 413,
                 "RequestEntityTooLarge",
                 f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
             )
-        self._supervisor.answer(environment, invocation, payload, error)
+        self._answers.answer(environment, invocation, payload, error)
 
     def _leave(self, environment: Environment, before: RuntimeState) -> None:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
-            self._fleet.roster.pool_of(environment.function).finishing -= 1
+            environment.pool.finishing -= 1
         elif before is RuntimeState.STARTED:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
-            self._fleet.roster.pool_of(environment.function).idle.remove(environment)
+            environment.pool.rouse(environment)
             environment.poll = None
 
     def _take(self, environment_id: str, request_id: str, move: RuntimeMove) -> tuple[Environment, Invocation]:
@@ -110,17 +141,25 @@ class Mailbox:
             if invocation is None:
                 raise _invalid_request_id()
             environment.move(move)
-            self._fleet.roster.pool_of(environment.function).finishing += 1
+            if environment.extensions is not None:
+                environment.extensions.ending = Ending(invocation)
+            environment.pool.finishing += 1
             return environment, invocation
 
 
+# The runtime's ``next`` ends them, and its extensions' with it.
+_PHASES = (RuntimeState.STARTED, RuntimeState.RESPONSE_SENT)
+
+
 def _permit(environment: Environment, move: RuntimeMove) -> None:
-    if not environment.may(move):
+    state = environment.state
+    if environment.extensions is not None and environment.extensions.held is not None:
+        state = RuntimeState.READY  # for the runtime the phase has ended
+    if (state, move) not in LEGAL_MOVES:
         raise RuntimeApiError(
             403,
             "InvalidStateTransition",
-            f"State transition from {environment.state} to {move} failed for runtime. "
-            "Error: State transition is not allowed",
+            f"State transition from {state} to {move} failed for runtime. Error: State transition is not allowed",
         )
 
 

@@ -8,69 +8,34 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
 
 from rie_server.errors import EnvironmentStartError
-from rie_server.invoke.environments import Environment, Invocation
+from rie_server.invoke.answers import Answers
+from rie_server.invoke.environments import Environment
+from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
-from rie_server.limits import INIT_TIMEOUT_SECONDS
+from rie_server.invoke.shutdown import Shutdowns, Threads
+from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
-from rie_server.model.environment_variables import environment_variables, log_stream_name
-from rie_server.model.function_errors import UNHANDLED, PlatformError, exited, timed_out
-from rie_server.model.invocation import InvocationReport
-from rie_server.observing import InvocationObserver, Unobserved
+from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables, log_stream_name
+from rie_server.model.extension import ShutdownReason
+from rie_server.model.function import FunctionVersion
+from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.ports import Clock, Executor
 
-# A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
-LAST_WORDS_SECONDS = 1.0
-# Reading how much memory was used costs as much as a tenth of a short invocation, so short ones share a reading.
-MEMORY_READING_SECONDS = 0.1
-
 log = logging.getLogger(__name__)
-
-
-class Threads(Protocol):
-    """The part of ``concurrent.futures.ThreadPoolExecutor`` that is used here."""
-
-    def submit(self, fn: Callable[[Environment], None], environment: Environment, /) -> object: ...
-
-    def shutdown(self, *, wait: bool) -> None: ...
-
-
-class InitFailure:
-    """Why an initialization came to nothing: the platform's words, or the runtime's own report."""
-
-    __slots__ = ("error", "reported")
-
-    def __init__(self, error: PlatformError, reported: bytes | None = None) -> None:
-        self.error = error
-        self.reported = reported
-
-    def payload(self, request_id: str) -> bytes:
-        return self.error.payload(request_id) if self.reported is None else self.reported
-
-
-class Watch:
-    """What an executor tells of one environment."""
-
-    __slots__ = ("_environment", "_supervisor")
-
-    def __init__(self, environment: Environment, supervisor: "Supervisor") -> None:
-        self._environment = environment
-        self._supervisor = supervisor
-
-    def on_output(self, line: bytes) -> None:
-        self._environment.log.output(line)
-
-    def on_exit(self, exit_: EnvironmentExit) -> None:
-        self._supervisor.exited(self._environment, exit_)
 
 
 class Supervisor:
     """
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
+        credentials: the variables of a function's execution role; may block.
         threads: where environments are started and stopped; ``close`` shuts it down.
+
+    Attributes:
+        shutdowns: environments with extensions that end.
+        extensions: the part of this that only extensions need.
     """
 
     def __init__(
@@ -81,15 +46,26 @@ class Supervisor:
         clock: Clock,
         neighbours: Mapping[str, str],
         threads: Threads,
-        observer: InvocationObserver | None = None,
+        answers: Answers,
+        credentials: Callable[[FunctionVersion], Mapping[str, str]] = lambda _: PLACEHOLDER_CREDENTIALS,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
+        self._credentials = credentials
         self._threads = threads
-        self._observer = observer or Unobserved()
+        self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
+        self.shutdowns = Shutdowns(lock=fleet.lock, clock=clock, threads=threads, end=self._stop)
+        self.extensions = ExtensionSupervisor(
+            fleet=fleet,
+            clock=clock,
+            threads=threads,
+            shutdowns=self.shutdowns,
+            ended=self._ended,
+            init_failed=self._init_failed,
+        )
         fleet.start = self.start
         fleet.stop = self.stop
         fleet.on_deadline = self.deadline_passed
@@ -98,61 +74,17 @@ class Supervisor:
         self._threads.submit(self._start, environment)
 
     def stop(self, environment: Environment) -> None:
-        self._threads.submit(self._stop, environment)
+        extensions = environment.extensions
+        if extensions is None or environment.running is None:
+            self._threads.submit(self._stop, environment)
+        else:
+            self._answers.end(environment)
+            self.shutdowns.begin(environment, extensions)
 
     def close(self) -> None:
         """Waits until every start and stop that was asked for is done."""
+        self.shutdowns.wait()
         self._threads.shutdown(wait=True)
-
-    # --- answers -------------------------------------------------------------------------------------------------
-
-    def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
-        """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it."""
-        if invocation.request.want_log_tail:
-            invocation.finish(payload, error, self._report(environment, invocation, failed=error is not None))
-        else:
-            ended_at = self._clock.monotonic()
-            invocation.finish(payload, error)
-            self._report(environment, invocation, failed=error is not None, ended_at=ended_at)
-
-    def _report(
-        self,
-        environment: Environment,
-        invocation: Invocation,
-        error: PlatformError | None = None,
-        *,
-        failed: bool,
-        ended_at: float | None = None,
-    ) -> bytes:
-        running = environment.running
-        if running is not None:
-            running.flush_output()
-        ended_at = self._clock.monotonic() if ended_at is None else ended_at
-        duration_ms = (ended_at - invocation.started_at) * 1000
-        # What an invocation used shows in a reading that was taken after it had begun.
-        max_age_seconds = max(duration_ms / 1000, MEMORY_READING_SECONDS)
-        self._observer.invocation_ended(invocation.request.function, duration_ms=duration_ms, failed=failed)
-        init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
-        return environment.log.finished(
-            InvocationReport(
-                request_id=invocation.request.request_id,
-                duration_ms=duration_ms,
-                init_duration_ms=init_duration_ms,
-                max_memory_used_mb=0 if running is None else running.peak_memory_mb(max_age_seconds=max_age_seconds),
-                status=error.status if error else None,
-                error_type=error.error_type if error and error.status == "error" else None,
-            )
-        )
-
-    def _fail(self, environment: Environment, invocation: Invocation, error: PlatformError, payload: bytes) -> None:
-        """Answers an invocation in the function's stead."""
-        request_id = invocation.request.request_id
-        if error.status == "timeout":
-            now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")
-            environment.log.output(f"{now.removesuffix('+00:00')}Z {request_id} {error.message}\n".encode())
-        elif error.error_type == "Runtime.ExitError":
-            environment.log.output(f"RequestId: {request_id} Error: {error.message}\n{error.error_type}".encode())
-        invocation.finish(payload, UNHANDLED, self._report(environment, invocation, error, failed=True))
 
     # --- initialization ------------------------------------------------------------------------------------------
 
@@ -161,7 +93,9 @@ class Supervisor:
         environment.deadline = None
         if not environment.bound:
             environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
-            self._fleet.roster.pool_of(environment.function).starting -= 1
+            environment.pool.initialized(environment)
+            if environment.provisioned and environment.pool.allotment is not None:
+                environment.pool.allotment.came_to_stand()
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -171,13 +105,14 @@ class Supervisor:
 
     def _start(self, environment: Environment) -> None:
         function = environment.function
+        credentials = self._credentials(function)
         with self._fleet.lock:
             if environment.id not in self._fleet.roster.environments:
                 return
             environment.init_started_at = self._clock.monotonic()
             bound_to = environment.invocation
             environment.deadline = (
-                environment.init_started_at + INIT_TIMEOUT_SECONDS
+                environment.init_started_at + environment.init_timeout_seconds
                 if bound_to is None
                 else bound_to.started_at + function.timeout_seconds
             )
@@ -187,44 +122,53 @@ class Supervisor:
             environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
         date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
         log_stream = log_stream_name(function, environment.id, date)
-        variables = environment_variables(function, log_stream=log_stream, neighbours=self._neighbours)
+        variables = environment_variables(
+            function,
+            log_stream=log_stream,
+            neighbours=self._neighbours,
+            credentials=credentials,
+            initialization_type=environment.initialization_type,
+        )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
-            running = self._executor.start(spec, Watch(environment, self))
+            running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))
         except EnvironmentStartError as failure:
             error = PlatformError(error_type=failure.error_type, message=str(failure))
-            self._init_failed(environment, InitFailure(error), again=False)
+            self._init_failed(environment, InitFailure(error, again=False))
             return
         except Exception:
             log.exception("Environment %s of %s could not be started", environment.id, function.arn)
             error = PlatformError(error_type="Sandbox.Failure", message="The environment could not be started")
-            self._init_failed(environment, InitFailure(error), again=False)
+            self._init_failed(environment, InitFailure(error, again=False))
             return
         with self._fleet.lock:
             environment.running = running
             stopped = environment.id not in self._fleet.roster.environments
         if stopped:
             running.stop()
+        elif environment.extensions is not None:
+            self.extensions.registered(environment)
 
-    def _init_failed(self, environment: Environment, failure: InitFailure, *, again: bool = True) -> None:
+    def _init_failed(self, environment: Environment, failure: InitFailure) -> None:
         """Ends a failed initialization.
 
         The first failure starts another environment for the invocation that has waited longest, whose time runs from
         then on; the second one (and one that a new attempt cannot mend) is that invocation's answer.
         """
-        fleet, function = self._fleet, environment.function
+        fleet, pool = self._fleet, environment.pool
         with fleet.lock:
             if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
                 return
             bound = environment.bound
-            owed = environment.take_invocation() if bound else fleet.roster.waiting_for(function)
-            successor = (
-                fleet.roster.create(function, bound_to=owed) if owed is not None and again and not bound else None
-            )
+            owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
+            again = owed is not None and failure.again and not bound
+            successor = fleet.roster.create(pool, bound_to=owed) if again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
             duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
         error = failure.error
+        if environment.extensions is not None:
+            environment.extensions.write_to(environment.log)
         environment.log.init_failed(
             duration_ms=duration_ms,
             phase="invoke" if bound else "init",
@@ -237,30 +181,23 @@ class Supervisor:
             if not bound:
                 owed.started_at = self._clock.monotonic()
                 environment.log.started(owed.request.request_id, want_tail=owed.request.want_log_tail)
-            self._fail(environment, owed, error, failure.payload(owed.request.request_id))
+            self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)
-        fleet.settle(function)
+        fleet.settle(pool)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
     def exited(self, environment: Environment, exit_: EnvironmentExit) -> None:
         """The runtime process has ended, whatever it was doing."""
-        with self._fleet.lock:
-            state = environment.state
-            reported = self._init_failures.get(environment.id)
-            owed = None
-            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
-                owed = environment.take_invocation()
-                self._fleet.roster.bury(environment)
-        if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            self._init_failed(environment, reported or InitFailure(exited(exit_)))
-        elif state is not RuntimeState.STOPPED:
-            if owed is not None:
-                error = exited(exit_)
-                self._fail(environment, owed, error, error.payload(owed.request.request_id))
-            self.stop(environment)
-            self._fleet.settle(environment.function)
+        extensions = environment.extensions
+        error = exited(exit_)
+        if extensions is not None:
+            self.shutdowns.runtime_exited(environment)
+            if extensions.fatal_type is not None:
+                error = PlatformError(error_type=extensions.fatal_type, message=error.message)
+        reported = self._init_failures.get(environment.id)
+        self._ended(environment, reported or InitFailure(error, again=exit_.launch_error is None))
 
     def deadline_passed(self, environment: Environment) -> None:
         """The environment's timer: what runs has timed out, unless its deadline has moved on since.
@@ -275,20 +212,45 @@ class Supervisor:
             if environment.deadline > self._clock.monotonic():
                 self._fleet.arm(environment)
                 return
+        failure = self._init_failures.get(environment.id)
+        extensions, reason = environment.extensions, ShutdownReason.TIMEOUT
+        if extensions is not None and extensions.fatal_type is not None:
+            reason = ShutdownReason.FAILURE
+            failure = InitFailure(PlatformError(error_type=extensions.fatal_type, message="exit code 0"))
+        failure = failure or InitFailure(timed_out(environment.function.timeout_seconds))
+        self._ended(environment, failure, reason, overdue=True)
+
+    def _ended(
+        self,
+        environment: Environment,
+        failure: InitFailure,
+        reason: ShutdownReason = ShutdownReason.FAILURE,
+        *,
+        overdue: bool = False,
+    ) -> None:
+        """The environment is of no use any more; whom it owes an answer gets ``failure``.
+
+        Args:
+            overdue: only if what it does is still late.
+        """
+        with self._fleet.lock:
+            if overdue and (environment.deadline is None or environment.deadline > self._clock.monotonic()):
+                return
             state = environment.state
-            reported = self._init_failures.get(environment.id)
+            if environment.extensions is not None and state is not RuntimeState.STOPPED:
+                environment.extensions.reason = reason
             owed = None
-            if state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
-        error = timed_out(environment.function.timeout_seconds)
         if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            self._init_failed(environment, reported or InitFailure(error))
-        elif state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            self._init_failed(environment, failure)
+        elif state is not RuntimeState.STOPPED:
             if owed is not None:
-                self._fail(environment, owed, error, error.payload(owed.request.request_id))
+                self._answers.fail(environment, owed, failure.error, failure.payload(owed.request.request_id))
+            self._answers.end(environment, failure.error)
             self.stop(environment)
-            self._fleet.settle(environment.function)
+            self._fleet.settle(environment.pool)
 
     def _stop(self, environment: Environment) -> None:
         try:

@@ -63,11 +63,16 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentExit:
-    """How the first process of an environment ended. Exactly one of ``status`` and ``signal`` is set."""
+    """How a process of an environment ended. Exactly one of ``status``, ``signal`` and ``launch_error`` is set.
+
+    Attributes:
+        launch_error: the process could not be started, in AWS's words: ``fork/exec PATH: permission denied``.
+    """
 
     status: int | None = None
     signal: int | None = None
     out_of_memory: bool = False
+    launch_error: str | None = None
 
     def describe(self) -> str:
         """AWS's words: ``exit status 1``, ``signal: killed``; empty for a clean exit."""

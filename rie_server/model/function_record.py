@@ -1,10 +1,11 @@
 """The control plane's record of a function: everything the API stores, echoes and runs, and where its life stands.
 
-Pure data, with the two ways out of it: a JSON document for the store, and a FunctionVersion for the engine.
+Pure data, with a way out of it: a FunctionVersion for the engine. The other one, a document for the store, is in
+``function_document``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.function_url import FunctionUrl
 from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
-
-_DOCUMENT_FORMAT = 1
 
 
 class State(StrEnum):
@@ -88,6 +88,14 @@ class PublishedVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionedConcurrency:
+    """How many environments stand ready for a version or an alias, and since when (``LastModified``)."""
+
+    executions: int
+    last_modified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRecord:
     """A function as it stands.
 
@@ -99,12 +107,14 @@ class FunctionRecord:
         last_modified: ``2026-01-01T00:00:00.000+0000``.
         event_invoke_settings: by qualifier.
         reserved_concurrency: executions kept for this function, and its most at a time; None when nothing is reserved.
+        provisioned: provisioned concurrency by qualifier.
         version: which version ``current``, ``serving`` and ``life`` are about; see ``at``.
         versions: the published ones by number, in the order of their numbers.
         aliases: by name.
         last_version: the number that was given last, also by an earlier function of this name; none is given twice.
         gone_configs: what held last for the events of versions and aliases that were deleted since.
         policies: resource policies by qualifier; the function's own is under the empty text.
+        urls: function URLs by alias; the function's own is under the empty text.
     """
 
     arn: FunctionArn
@@ -116,6 +126,7 @@ class FunctionRecord:
     last_modified: str
     event_invoke_settings: Mapping[str, EventInvokeSettings] = field(default_factory=dict)
     reserved_concurrency: int | None = None
+    provisioned: Mapping[str, ProvisionedConcurrency] = field(default_factory=dict)
     recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE
     version: str = LATEST
     versions: Mapping[str, PublishedVersion] = field(default_factory=dict)
@@ -123,6 +134,7 @@ class FunctionRecord:
     last_version: int = 0
     gone_configs: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
     policies: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+    urls: Mapping[str, FunctionUrl] = field(default_factory=dict)
 
     def version_of(self, qualifier: str | None) -> str | None:
         """The version that a qualifier means, of an alias the first one; None where there is no such qualifier."""
@@ -152,6 +164,16 @@ class FunctionRecord:
         )
 
     @property
+    def provisioned_total(self) -> int:
+        """Executions that are provisioned for all versions and aliases together."""
+        return sum(one.executions for one in self.provisioned.values())
+
+    @property
+    def held_concurrency(self) -> int:
+        """Executions of the account that are this function's alone: reserved, or else provisioned."""
+        return self.provisioned_total if self.reserved_concurrency is None else self.reserved_concurrency
+
+    @property
     def deployments(self) -> tuple[Deployment, ...]:
         """What the function needs now, ``$LATEST``'s first."""
         former = () if self.serving is None else (self.serving,)
@@ -166,61 +188,6 @@ class FunctionRecord:
     def code_digests(self) -> frozenset[str]:
         """Every zip in the code store that this function still needs."""
         return frozenset(one.code.sha256 for one in self.deployments if one.code.package_type == "Zip")
-
-
-def to_document(record: FunctionRecord) -> dict[str, Any]:
-    """What the store keeps."""
-    return {
-        "format": _DOCUMENT_FORMAT,
-        "arn": _flat(record.arn),
-        "current": _deployment_document(record.current),
-        "serving": None if record.serving is None else _deployment_document(record.serving),
-        "life": _flat(record.life),
-        "tags": dict(record.tags),
-        "revision_id": record.revision_id,
-        "last_modified": record.last_modified,
-        "event_invoke_settings": {
-            qualifier: _flat(settings) for qualifier, settings in record.event_invoke_settings.items()
-        },
-        "reserved_concurrency": record.reserved_concurrency,
-        "recursive_loop": record.recursive_loop,
-        "versions": [_version_document(version) for version in record.versions.values()],
-        "aliases": [_flat(alias) for alias in record.aliases.values()],
-        "last_version": record.last_version,
-        "gone_configs": {qualifier: _flat(config) for qualifier, config in record.gone_configs.items()},
-        "policies": {qualifier: _flat(policy) for qualifier, policy in record.policies.items()},
-    }
-
-
-def from_document(document: Mapping[str, Any]) -> FunctionRecord:
-    """The record that ``to_document`` wrote. Documents of earlier releases lack what could not be set then."""
-    versions = [_version(version) for version in document.get("versions", ())]
-    aliases = [Alias(**alias) for alias in document.get("aliases", ())]
-    return FunctionRecord(
-        arn=FunctionArn(**document["arn"]),
-        current=_deployment(document["current"]),
-        serving=None if document["serving"] is None else _deployment(document["serving"]),
-        life=_life(document["life"]),
-        tags=document["tags"],
-        revision_id=document["revision_id"],
-        last_modified=document["last_modified"],
-        event_invoke_settings={
-            qualifier: EventInvokeSettings(**settings)
-            for qualifier, settings in document.get("event_invoke_settings", {}).items()
-        },
-        reserved_concurrency=document.get("reserved_concurrency"),
-        recursive_loop=RecursiveLoop(document.get("recursive_loop", RecursiveLoop.TERMINATE)),
-        versions={version.version: version for version in versions},
-        aliases={alias.name: alias for alias in aliases},
-        last_version=document.get("last_version", 0),
-        gone_configs={
-            qualifier: EventInvokeConfig(**config) for qualifier, config in document.get("gone_configs", {}).items()
-        },
-        policies={
-            qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
-            for qualifier, policy in document.get("policies", {}).items()
-        },
-    )
 
 
 def runnable(
@@ -250,44 +217,10 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        tenant_isolated=bool(configuration.get("TenancyConfig")),
     )
 
 
 def _words(value: list[str] | None) -> tuple[str, ...] | None:
     """An empty list overrides nothing, as in AWS."""
     return tuple(value) if value else None
-
-
-def _deployment_document(deployment: Deployment) -> dict[str, Any]:
-    return {
-        "deployment_id": deployment.deployment_id,
-        "configuration": dict(deployment.configuration),
-        "code": _flat(deployment.code),
-    }
-
-
-def _deployment(document: Mapping[str, Any]) -> Deployment:
-    return Deployment(
-        deployment_id=document["deployment_id"],
-        configuration=document["configuration"],
-        code=CodeReference(**document["code"]),
-    )
-
-
-def _version_document(version: PublishedVersion) -> dict[str, Any]:
-    return {**_flat(version), "deployment": _deployment_document(version.deployment), "life": _flat(version.life)}
-
-
-def _version(document: Mapping[str, Any]) -> PublishedVersion:
-    deployment, life = _deployment(document["deployment"]), _life(document["life"])
-    return PublishedVersion(**{**document, "deployment": deployment, "life": life})
-
-
-def _life(document: Mapping[str, Any]) -> LifeCycle:
-    status = document["update_status"]
-    typed = {"state": State(document["state"]), "update_status": None if status is None else UpdateStatus(status)}
-    return LifeCycle(**{**document, **typed})
-
-
-def _flat(data: Any) -> dict[str, Any]:
-    return {field.name: getattr(data, field.name) for field in fields(data)}

@@ -11,7 +11,8 @@ from pathlib import Path
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.function_code import CodeSource, ContainerImage, StoredObject, UploadedZip
 from rie_server.model.function_record import CodeReference
-from rie_server.ports import Clock, CodeStore, ObjectStorage
+from rie_server.ports import Clock
+from rie_server.storing import CodeStore, ObjectStorage
 
 # An invocation that began on retired code may run for 15 minutes, and its environment for a moment longer.
 RETIRED_CODE_SECONDS = 20 * 60.0

@@ -10,10 +10,11 @@ from typing import Any
 from rie_server.errors import CodeStorageExceededException, ResourceNotFoundException
 from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import FunctionArn
-from rie_server.model.function_record import FunctionRecord, from_document, to_document
+from rie_server.model.function_document import from_document, to_document
+from rie_server.model.function_record import FunctionRecord
 from rie_server.model.qualified_config import GoneFunction, from_gone_document, gone_function, to_gone_document
-from rie_server.ports import FunctionStore
 from rie_server.registry.code_keeping import CodeKeeper
+from rie_server.storing import FunctionStore
 
 # So many of the functions that were deleted last are remembered, also over a restart.
 KEPT_GONE = 1000

@@ -6,7 +6,7 @@ is taken before the levels filter, and holds whole records only.
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rie_server.limits import LOG_TAIL_BYTES
@@ -57,6 +57,12 @@ class JsonLogStream:
         self._keep(text)
         if self._settings.takes_output(text):
             self._add(text)
+
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        self._tell(platform_events.extension(name, state, events, error_type))
+
+    def extension_output(self, line: bytes) -> None:
+        self.output(line)
 
     def finished(self, report: InvocationReport) -> bytes:
         self._tell(platform_events.runtime_done(report))

@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -167,6 +167,12 @@ class EnvironmentLogStream:
         self._write(platform_lines.start(request_id, self._function.version))
 
     def output(self, line: bytes) -> None:
+        self._write(line.decode("utf-8", "replace"))
+
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        self._write(platform_lines.extension(name, state, events, error_type))
+
+    def extension_output(self, line: bytes) -> None:
         self._write(line.decode("utf-8", "replace"))
 
     def finished(self, report: InvocationReport) -> bytes:

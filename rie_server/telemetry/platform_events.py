@@ -4,6 +4,7 @@ Pure. An event is ``{"time", "type", "record"}``; each comes with the level by w
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,13 @@ def init_ends(
         PlatformEvent(type="initRuntimeDone", level=level, record=record),
         PlatformEvent(type="initReport", level="DEBUG" if status == "success" else "INFO", record=report),
     )
+
+
+def extension(name: str, state: str, events: Sequence[str], error_type: str | None) -> PlatformEvent:
+    record: dict[str, Any] = {"name": name, "state": state, "events": list(events)}
+    if error_type is not None:
+        record["errorType"] = error_type
+    return PlatformEvent(type="extension", level="DEBUG" if error_type is None else "WARN", record=record)
 
 
 def start(request_id: str, version: str) -> PlatformEvent:

@@ -6,7 +6,9 @@ Pure.
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 
+from rie_server.model.extension import events_as_logged
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
 
@@ -29,6 +31,11 @@ def init_start(function: FunctionVersion) -> str | None:
 
 def init_report(duration_ms: float, phase: str, status: str, error_type: str | None) -> str:
     line = f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}\tStatus: {status}"
+    return f"{line}\tError Type: {error_type}" if error_type else line
+
+
+def extension(name: str, state: str, events: Sequence[str], error_type: str | None) -> str:
+    line = f"EXTENSION\tName: {name}\tState: {state}\tEvents: {events_as_logged(events)}"
     return f"{line}\tError Type: {error_type}" if error_type else line
 
 

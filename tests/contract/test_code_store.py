@@ -21,8 +21,8 @@ from rie_server.errors import (
     ServiceException,
 )
 from rie_server.owner import current_owner
-from rie_server.ports import CodeStore
 from rie_server.stores.code import ZipCodeStore
+from rie_server.storing import CodeStore
 from tests.fakes.stores import MemoryCodeStore
 
 

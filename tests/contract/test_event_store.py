@@ -15,9 +15,9 @@ from rie_server.model.delivery import DeliveryKind
 from rie_server.model.event_invoke import EndingCondition, EventEnding, EventInvokeConfig
 from rie_server.model.event_progress import DeliveryOutcome
 from rie_server.model.invocation import InvokeRequest, InvokeResult
-from rie_server.ports import EventStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.events import DatabaseEventStore
+from rie_server.storing import EventStore
 from tests.fakes.stores import MemoryEventStore
 
 ORDERS = FunctionArn(region="eu-west-1", account="123456789012", name="orders")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rie_server.ports import FunctionStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.functions import DatabaseFunctionStore
+from rie_server.storing import FunctionStore
 from tests.fakes.stores import MemoryFunctionStore
 
 KEY = "arn:aws:lambda:us-east-1:000000000000:function:orders"

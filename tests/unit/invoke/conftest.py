@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from rie_server.errors import ResourceNotFoundException
+from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Invocation
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
@@ -113,17 +115,30 @@ class Stage:
         self.logs = LogWriter(directory=tmp_path / "logs", clock=self.clock, show=self.shown.append)
         self.fleet = Fleet(clock=self.clock, logs=self.logs, max_environments=max_environments, keepalive_seconds=60.0)
         self.threads = OneByOne()
+        self.answers = Answers(clock=self.clock)
         self.supervisor = Supervisor(
-            fleet=self.fleet, executor=self.executor, clock=self.clock, neighbours={}, threads=self.threads
+            fleet=self.fleet,
+            executor=self.executor,
+            clock=self.clock,
+            neighbours={},
+            threads=self.threads,
+            answers=self.answers,
         )
-        self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor)
+        self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor, answers=self.answers)
+        self.extensions = Extensions(fleet=self.fleet, supervisor=self.supervisor, mailbox=self.mailbox)
         self.front_controller = FrontController(
             catalog=self.catalog, fleet=self.fleet, clock=self.clock, concurrency_limit=concurrency_limit
         )
         self.results: dict[str, InvokeResult] = {}
 
     def invoke(
-        self, request_id: str, *, name: str = "orders", want_log_tail: bool = False, trace_header: str = ""
+        self,
+        request_id: str,
+        *,
+        name: str = "orders",
+        want_log_tail: bool = False,
+        trace_header: str = "",
+        tenant_id: str | None = None,
     ) -> None:
         request = InvokeRequest(
             function=FunctionArn(region="us-east-1", account="000000000000", name=name),
@@ -131,6 +146,7 @@ class Stage:
             request_id=request_id,
             want_log_tail=want_log_tail,
             trace_header=trace_header,
+            tenant_id=tenant_id,
         )
 
         def keep(result: InvokeResult) -> None:

@@ -122,9 +122,14 @@ def test_keep_alive_can_have_a_clock_of_its_own_and_deadlines_do_not_go_by_it(st
         clock=stage.clock, logs=stage.logs, max_environments=10, keepalive_seconds=60.0, keepalive_clock=moved
     )
     supervisor = Supervisor(
-        fleet=stage.fleet, executor=stage.executor, clock=stage.clock, neighbours={}, threads=stage.threads
+        fleet=stage.fleet,
+        executor=stage.executor,
+        clock=stage.clock,
+        neighbours={},
+        threads=stage.threads,
+        answers=stage.answers,
     )
-    stage.mailbox = Mailbox(fleet=stage.fleet, supervisor=supervisor)
+    stage.mailbox = Mailbox(fleet=stage.fleet, supervisor=supervisor, answers=stage.answers)
     stage.front_controller._fleet = stage.fleet
     stage.fleet.begin_sweeping()
     stage.invoke("a")

@@ -16,9 +16,12 @@ class Observer:
     def __init__(self, stage: Stage) -> None:
         self.ended: list[tuple[FunctionArn, float, bool]] = []
         self.throttled: list[FunctionArn] = []
-        stage.supervisor._observer = stage.front_controller._observer = self
+        stage.answers._observer = stage.front_controller._observer = self
 
-    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None:
+    def invocation_ended(
+        self, function: FunctionArn, *, duration_ms: float, failed: bool, provisioned: bool | None = None
+    ) -> None:
+        assert provisioned is None
         self.ended.append((function, round(duration_ms), failed))
 
     def invocation_throttled(self, function: FunctionArn) -> None:

@@ -10,6 +10,7 @@ from rie_server.errors import InvalidParameterValueException, NotImplementedExce
 from rie_server.model.function_code import StoredObject, code_source
 from rie_server.model.function_configuration import changed_configuration, logging_configuration, new_configuration
 from rie_server.model.function_description import describe, describe_code
+from rie_server.model.function_document import from_document, to_document
 from rie_server.model.function_life_cycle import (
     LEGAL_MOVES,
     activated,
@@ -27,9 +28,7 @@ from rie_server.model.function_record import (
     LifeCycle,
     State,
     UpdateStatus,
-    from_document,
     runnable,
-    to_document,
 )
 from tests.unit.registry.conftest import arn, zip_members
 

@@ -8,7 +8,7 @@ import pytest
 from rie_server.errors import InvalidParameterValueException, LambdaError, ResourceNotFoundException
 from rie_server.model.arn import FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
-from rie_server.model.function_record import from_document, to_document
+from rie_server.model.function_document import from_document, to_document
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.registry.functions import FunctionRegistry
 from tests.unit.registry.conftest import World, arn

@@ -4,7 +4,8 @@ import pytest
 
 from rie_server.errors import ResourceConflictException, ResourceNotFoundException, ServiceException
 from rie_server.model.event_invoke import EventInvokeConfig
-from rie_server.model.function_record import FunctionRecord, State, from_document, to_document
+from rie_server.model.function_document import from_document, to_document
+from rie_server.model.function_record import FunctionRecord, State
 from rie_server.registry import records
 from rie_server.registry.code_keeping import RETIRED_CODE_SECONDS
 from tests.fakes.registry_ports import zip_of
