@@ -105,6 +105,17 @@ class KafkaServer(Broker):
         admin = AdminClient({"bootstrap.servers": self.plaintext})
         admin.create_topics([NewTopic(name, num_partitions=partitions)])[name].result(30)
 
+    def delete_topic(self, name: str) -> None:
+        """Returns once the broker does not know it any more."""
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - an extra
+
+        admin = AdminClient({"bootstrap.servers": self.plaintext})
+        admin.delete_topics([name])[name].result(30)
+        deadline = time.monotonic() + START_SECONDS
+        while name in admin.list_topics(timeout=5).topics:
+            assert time.monotonic() < deadline, f"{name} is still there"
+            time.sleep(0.05)
+
     def produce(self, topic: str, messages: Iterable[Mapping[str, Any]]) -> None:
         """Each message is what ``Producer.produce`` takes: value, key, partition, headers, timestamp."""
         from confluent_kafka import Producer  # noqa: PLC0415 - an extra
