@@ -98,7 +98,7 @@ class PartitionPoller:
         lanes = tuple(self._lanes.values())
         return {
             "backlog": self._source.backlog(),
-            "pollers": int(self._thread.is_alive()),
+            "pollers": (self._crew.slots.pollers or 1) if self._thread.is_alive() else 0,
             "in_flight": sum(lane.is_busy for lane in lanes),
             "partitions": len(lanes),
         }
