@@ -8,7 +8,7 @@ A stage (``invoke``, ``events``, ``registry``, ``telemetry``) holds ports, never
 Unless a port says otherwise its methods may be called from any thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rie_server.model.arn import FunctionArn
@@ -16,7 +16,8 @@ from rie_server.model.delivery import Delivery
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult
+from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult, RuntimeAnswer
+from rie_server.model.tracing import InvocationSegments
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
@@ -156,15 +157,45 @@ class RuntimeEndpoints(Protocol):
 
 
 class EnvironmentLog(Protocol):
-    """The log stream of one environment: output is attributed to the invocation that runs."""
+    """The log stream of one environment: output is attributed to the invocation that runs.
+
+    Attributes:
+        is_observed: somebody is to be told of ``answered`` and ``runtime_ready``; asked at each invocation.
+    """
+
+    is_observed: bool
 
     def init_started(self) -> None: ...
 
+    def init_ended(self, *, duration_ms: float, phase: str) -> "EnvironmentLog":
+        """Initialization has succeeded. Returns the log to go on with."""
+
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None: ...
 
-    def started(self, request_id: str, *, want_tail: bool) -> None: ...
+    def started(
+        self,
+        request_id: str,
+        *,
+        want_tail: bool,
+        trace_header: str = "",
+        segments: InvocationSegments | None = None,
+    ) -> None: ...
 
     def output(self, line: bytes) -> None: ...
+
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        """An extension has come to ``state`` (``Registered``, ``Ready``, ...)."""
+
+    def extension_output(self, line: bytes) -> None: ...
+
+    def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
+        """An extension has subscribed to ``telemetry`` or ``logs``."""
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        """The runtime has answered the invocation that runs; ``finished`` follows."""
+
+    def runtime_ready(self) -> None:
+        """After its answer the runtime has asked for the next invocation."""
 
     def finished(self, report: InvocationReport) -> bytes:
         """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``) if wanted."""

@@ -18,6 +18,7 @@ from rie_server.api.rie_api.events import EventOperations
 from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
+from rie_server.api.runtime_api.telemetry import TelemetryApi
 from rie_server.api.serving import Listen
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
@@ -26,6 +27,7 @@ from rie_server.destinations.dispatch import DestinationDispatcher
 from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
+from rie_server.exporters.environment_listeners import EnvironmentListeners
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
@@ -34,6 +36,7 @@ from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
 from rie_server.model.invocation import InvokeRequest
+from rie_server.observing import NoExtensions
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
@@ -48,6 +51,7 @@ from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.journals import EventJournals
 from rie_server.telemetry.logs import LogWriter
 from rie_server.telemetry.metrics import Metrics
+from rie_server.telemetry.subscriptions import Subscriptions
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
@@ -106,9 +110,12 @@ class RieServer:
         settings, clock = self.settings, self._clock
         self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
         self._metrics = Metrics(clock=self._time.clock)
+        self._subscriptions = Subscriptions(
+            logs=self._logs, clock=clock, connector=EnvironmentListeners(self._identities.address_of)
+        )
         self._fleet = Fleet(
             clock=clock,
-            logs=self._logs,
+            logs=self._subscriptions,
             max_environments=settings.max_environments or capacity,
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=self._time.clock,
@@ -193,7 +200,10 @@ class RieServer:
 
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
-        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        telemetry = TelemetryApi(
+            identities=self._identities, extensions=NoExtensions(), subscriptions=self._subscriptions
+        )
+        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities, telemetry=telemetry)
         own_paths = RieApi(
             clock=ClockOperations(self._time),
             events=EventOperations(events=self._event_log, real=self._clock),

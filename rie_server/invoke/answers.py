@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.model.function_errors import UNHANDLED, PlatformError
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock
 
@@ -22,12 +22,21 @@ class Answers:
 
     def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it."""
+        if environment.log.is_observed:
+            environment.log.answered(self._measured(invocation, payload))
         if invocation.request.want_log_tail:
             invocation.finish(payload, error, self.report(environment, invocation, failed=error is not None))
         else:
             ended_at = self._clock.monotonic()
             invocation.finish(payload, error)
             self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
+
+    def _measured(self, invocation: Invocation, payload: bytes) -> RuntimeAnswer:
+        return RuntimeAnswer(
+            request_id=invocation.request.request_id,
+            duration_ms=(self._clock.monotonic() - invocation.started_at) * 1000,
+            produced_bytes=len(payload),
+        )
 
     def report(
         self,

@@ -10,6 +10,7 @@ from rie_server.errors import LambdaError
 from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
 
 
@@ -20,6 +21,7 @@ class Invocation:
         waiting_since, started_at: monotonic seconds; ``started_at`` is when a runtime got it (or, when initialization
             is repeated for it, when that began): its timeout counts from there.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
+        segments: set where the invocation is traced.
     """
 
     __slots__ = (
@@ -27,6 +29,7 @@ class Invocation:
         "deadline_epoch_ms",
         "function",
         "request",
+        "segments",
         "started_at",
         "trace_header",
         "waiting_since",
@@ -44,9 +47,20 @@ class Invocation:
         self.function = function
         self.trace_header = trace_header
         self.waiting_since = waiting_since
+        self.segments: InvocationSegments | None = None
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
         self._on_result = on_result
+
+    def tell_start(self, log: EnvironmentLog) -> None:
+        """START."""
+        request = self.request
+        log.started(
+            request.request_id,
+            want_tail=request.want_log_tail,
+            trace_header=self.trace_header,
+            segments=self.segments,
+        )
 
     def finish(self, payload: bytes, function_error: str | None, log_tail: bytes | None = None) -> None:
         """Delivers the answer. Whoever took the invocation off its environment calls this, once, without the lock."""

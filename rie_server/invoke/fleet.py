@@ -90,7 +90,7 @@ class Fleet:
         """
         if environment.init_duration_ms is not None and environment.running is not None:
             environment.running.flush_output()
-        environment.log.started(invocation.request.request_id, want_tail=invocation.request.want_log_tail)
+        invocation.tell_start(environment.log)
         poll.deliver(invocation)
 
     def assign(self, environment: Environment, invocation: Invocation) -> None:

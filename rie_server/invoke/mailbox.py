@@ -46,6 +46,8 @@ class Mailbox:
                 repeated = environment.invocation
                 if environment.bound:
                     fleet.assign(environment, repeated)
+        if before is RuntimeState.RESPONSE_SENT and environment.log.is_observed:
+            environment.log.runtime_ready()
         if fresh is not None:
             fleet.hand_over(environment, fresh, poll)
         elif repeated is not None:

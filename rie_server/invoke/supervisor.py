@@ -104,10 +104,16 @@ class Supervisor:
     # --- initialization ------------------------------------------------------------------------------------------
 
     def end_init(self, environment: Environment) -> None:
-        """Under the fleet's lock: the runtime has asked for its first invocation."""
+        """Under the fleet's lock: the runtime has asked for its first invocation.
+
+        The log is told here, once in an environment's life, because nobody may begin an invocation before.
+        """
         environment.deadline = None
+        duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
+        phase = "invoke" if environment.bound else "init"
+        environment.log = environment.log.init_ended(duration_ms=duration_ms, phase=phase)
         if not environment.bound:
-            environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
+            environment.init_duration_ms = duration_ms
             self._fleet.roster.pool_of(environment.function).starting -= 1
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
@@ -131,7 +137,7 @@ class Supervisor:
             self._fleet.arm(environment)
         environment.log.init_started()
         if bound_to is not None:
-            environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
+            bound_to.tell_start(environment.log)
         date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
         log_stream = log_stream_name(function, environment.id, date)
         variables = environment_variables(function, log_stream=log_stream, neighbours=self._neighbours)
@@ -183,7 +189,7 @@ class Supervisor:
         elif owed is not None:
             if not bound:
                 owed.started_at = self._clock.monotonic()
-                environment.log.started(owed.request.request_id, want_tail=owed.request.want_log_tail)
+                owed.tell_start(environment.log)
             self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)

@@ -6,12 +6,14 @@ is taken before the levels filter, and holds whole records only.
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
+from rie_server.model.tracing import InvocationSegments
+from rie_server.ports import EnvironmentLog
 from rie_server.telemetry import platform_events
 from rie_server.telemetry.platform_events import PlatformEvent
 
@@ -22,6 +24,8 @@ class JsonLogStream:
         write: takes lines that have passed the filters.
         timestamp: the time now, ISO with milliseconds and Z.
     """
+
+    is_observed = False
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class JsonLogStream:
         self._settings = function.log_settings
         self._add = write
         self._timestamp = timestamp
+        self._tracing: dict[str, Any] | None = None
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
@@ -47,10 +52,23 @@ class JsonLogStream:
         ):
             self._tell(event)
 
-    def started(self, request_id: str, *, want_tail: bool) -> None:
+    def init_ended(self, *, duration_ms: float, phase: str) -> EnvironmentLog:
+        for event in platform_events.init_ends(duration_ms=duration_ms, phase=phase, status="success", error_type=None):
+            self._tell(event)
+        return self
+
+    def started(
+        self,
+        request_id: str,
+        *,
+        want_tail: bool,
+        trace_header: str = "",
+        segments: InvocationSegments | None = None,
+    ) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
-        self._tell(platform_events.start(request_id, self._function.version))
+        self._tracing = None if segments is None else platform_events.trace_context(trace_header, segments)
+        self._tell(platform_events.start(request_id, self._function.version, self._tracing))
 
     def output(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
@@ -58,11 +76,33 @@ class JsonLogStream:
         if self._settings.takes_output(text):
             self._add(text)
 
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        self._tell(platform_events.extension(name, state, events, error_type))
+
+    def extension_output(self, line: bytes) -> None:
+        self.output(line)
+
+    def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
+        self._tell(platform_events.subscription(kind, name, state, types))
+
     def finished(self, report: InvocationReport) -> bytes:
-        self._tell(platform_events.runtime_done(report))
-        self._tell(platform_events.report(report, self._function.memory_size_mb))
+        done = platform_events.runtime_done(
+            report.request_id,
+            duration_ms=report.duration_ms,
+            status=report.status,
+            error_type=report.error_type,
+            tracing=self._tracing,
+        )
+        self._tell(done)
+        self._tell(platform_events.report(report, self._function.memory_size_mb, tracing=self._tracing))
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        """Nobody wants to know."""
+
+    def runtime_ready(self) -> None:
+        """Nothing waits for it."""
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -10,19 +10,20 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_file import log_file
+from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import Clock, EnvironmentLog
 from rie_server.telemetry import platform_lines
 from rie_server.telemetry.json_lines import JsonLogStream
+from rie_server.telemetry.timestamps import iso_milliseconds
 
 WRITE_DELAY_SECONDS = 0.1
 CLOSE_SECONDS = 2.0
@@ -87,7 +88,7 @@ class LogWriter:
         return EnvironmentLogStream(function, origin, self.add)
 
     def _now(self) -> str:
-        return _timestamp(self._clock.now())
+        return iso_milliseconds(self._clock.now())
 
     def add(self, origin: Origin, *lines: str) -> None:
         at = self._clock.now()
@@ -113,7 +114,7 @@ class LogWriter:
             shown: list[str] = []
             for origin, at, raw in lines:
                 line = raw.replace("\r", "\n")  # how a runtime joins the lines of one record
-                by_file.setdefault(origin.path, []).append(f"{_timestamp(at)}{origin.stream}{line}\n")
+                by_file.setdefault(origin.path, []).append(f"{iso_milliseconds(at)}{origin.stream}{line}\n")
                 shown.append(f"{origin.label}{line}\n")
             if shown:
                 self._show("".join(shown))
@@ -146,10 +147,13 @@ class LogWriter:
 class EnvironmentLogStream:
     """One environment's lines. Keeps the end of the running invocation's log when its caller wants it."""
 
+    is_observed = False
+
     def __init__(self, function: FunctionVersion, origin: Origin, add: Callable[..., None]) -> None:
         self._function = function
         self._origin = origin
         self._add = add
+        self._segments: InvocationSegments | None = None
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
@@ -161,7 +165,19 @@ class EnvironmentLogStream:
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         self._write(platform_lines.init_report(duration_ms, phase, status, error_type))
 
-    def started(self, request_id: str, *, want_tail: bool) -> None:
+    def init_ended(self, *, duration_ms: float, phase: str) -> EnvironmentLog:  # noqa: ARG002
+        """A log in text tells of failures alone."""
+        return self
+
+    def started(
+        self,
+        request_id: str,
+        *,
+        want_tail: bool,
+        trace_header: str = "",  # noqa: ARG002
+        segments: InvocationSegments | None = None,
+    ) -> None:
+        self._segments = segments
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
         self._write(platform_lines.start(request_id, self._function.version))
@@ -169,10 +185,28 @@ class EnvironmentLogStream:
     def output(self, line: bytes) -> None:
         self._write(line.decode("utf-8", "replace"))
 
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        self._write(platform_lines.extension(name, state, events, error_type))
+
+    def extension_output(self, line: bytes) -> None:
+        self.output(line)
+
+    def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
+        self._write(platform_lines.subscription(kind, name, state, types))
+
     def finished(self, report: InvocationReport) -> bytes:
-        self._write(platform_lines.end(report.request_id), platform_lines.report(report, self._function.memory_size_mb))
+        line = platform_lines.report(report, self._function.memory_size_mb)
+        if self._segments is not None:
+            line = f"{line}\n{platform_lines.traced(self._segments)}"
+        self._write(platform_lines.end(report.request_id), line)
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)[-LOG_TAIL_BYTES:]
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        """Nobody wants to know."""
+
+    def runtime_ready(self) -> None:
+        """Nothing waits for it."""
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -188,16 +222,6 @@ class EnvironmentLogStream:
             self._tail_bytes += len(data)
         while self._tail_bytes - len(tail[0]) >= LOG_TAIL_BYTES:
             self._tail_bytes -= len(tail.popleft())
-
-
-def _timestamp(seconds: float) -> str:
-    milliseconds = int(seconds * 1000)
-    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
-
-
-@lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _show_on_stdout(text: str) -> None:

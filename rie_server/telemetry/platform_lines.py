@@ -6,9 +6,11 @@ Pure.
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
+from rie_server.model.tracing import InvocationSegments
 
 
 def runtime_version(function: FunctionVersion) -> tuple[str, str] | None:
@@ -55,3 +57,19 @@ def report(figures: InvocationReport, memory_size_mb: int) -> str:
         line += f"Status: {figures.status}"
         line += f"\tError Type: {figures.error_type}" if figures.error_type else ""
     return line
+
+
+def traced(segments: InvocationSegments) -> str:
+    """What follows REPORT, in the same record, where the invocation is traced."""
+    return f"XRAY TraceId: {segments.trace_id}\tSegmentId: {segments.lambda_id}\tSampled: true\t"
+
+
+def extension(name: str, state: str, events: Sequence[str], error_type: str | None) -> str:
+    line = f"EXTENSION\tName: {name}\tState: {state}\tEvents: [{', '.join(events)}]"
+    return f"{line}\tError Type: {error_type}" if error_type else line
+
+
+def subscription(kind: str, name: str, state: str, types: Sequence[str]) -> str:
+    """``kind`` is ``telemetry`` or ``logs``."""
+    words = ", ".join(one.capitalize() for one in types)
+    return f"{kind.upper()}\tName: {name}\tState: {state}\tTypes: [{words}]"
