@@ -17,6 +17,7 @@ from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult, RuntimeAnswer
+from rie_server.model.log_record import LogRecord
 from rie_server.model.tracing import InvocationSegments
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -81,6 +82,9 @@ class EnvironmentObserver(Protocol):
 
     def on_output(self, line: bytes) -> None:
         """One line of stdout or stderr, without its newline; at most 256 KB (longer ones arrive in pieces)."""
+
+    def on_record(self, record: LogRecord) -> None:
+        """One record that the runtime has written as a whole, in order with the lines around it."""
 
     def on_exit(self, exit_: EnvironmentExit) -> None:
         """The runtime process has ended by itself or was killed. Exactly once, after its last ``on_output``."""
@@ -182,6 +186,9 @@ class EnvironmentLog(Protocol):
     ) -> None: ...
 
     def output(self, line: bytes) -> None: ...
+
+    def record(self, record: LogRecord) -> None:
+        """What the function has logged through its runtime."""
 
     def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
         """An extension has come to ``state`` (``Registered``, ``Ready``, ...)."""

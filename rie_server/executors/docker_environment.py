@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from rie_server.executors.cgroup import MemoryFiles, cgroup_paths
 from rie_server.executors.docker_frames import FrameReader
 from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.log_frames import tell
 from rie_server.executors.memory_gauge import MemoryGauge
 from rie_server.model.environment import EnvironmentExit
 from rie_server.ports import Clock, EnvironmentObserver, Timer
@@ -83,8 +84,7 @@ class DockerEnvironment:
     def flush_output(self) -> None:
         with self._reading:
             self._read_what_is_there()
-            for line in self._frames.flush():
-                self._observer.on_output(line)
+            tell(self._observer, self._frames.flush())
         if not self._settled:
             self.settle()
 
@@ -163,8 +163,7 @@ class DockerEnvironment:
             self.note_peak(self._memory_mb)
         self.close_output()
         with self._reading:
-            for line in self._frames.flush():
-                self._observer.on_output(line)
+            tell(self._observer, self._frames.flush(ended=True))
         self.exited.set()
         self._observer.on_exit(exit_)
 
@@ -189,8 +188,7 @@ class DockerEnvironment:
                 return False
             if not data:
                 return False
-            for line in self._frames.feed(data):
-                self._observer.on_output(line)
+            tell(self._observer, self._frames.feed(data))
         return True
 
 

@@ -189,10 +189,11 @@ class ProcessExecutor:
         return subprocess.Popen(  # noqa: S603 -- running what the user deployed is the purpose
             launch.arguments,
             cwd=launch.code_directory,
-            env=launch.variables,
+            env={**launch.variables, "_LAMBDA_TELEMETRY_LOG_FD": str(output)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            pass_fds=(output,),
             start_new_session=True,
         )
 

@@ -18,6 +18,7 @@ from rie_server.limits import INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import PlatformError, exited, timed_out
+from rie_server.model.log_record import LogRecord
 from rie_server.ports import Clock, Executor
 
 # A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
@@ -58,6 +59,9 @@ class Watch:
 
     def on_output(self, line: bytes) -> None:
         self._environment.log.output(line)
+
+    def on_record(self, record: LogRecord) -> None:
+        self._environment.log.record(record)
 
     def on_exit(self, exit_: EnvironmentExit) -> None:
         self._supervisor.exited(self._environment, exit_)

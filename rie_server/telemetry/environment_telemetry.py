@@ -55,9 +55,10 @@ class EnvironmentTelemetry:
     def platform(self, event: PlatformEvent) -> None:
         self._tell(_Told("platform", event, iso_milliseconds(self._now())), 0)
 
-    def line(self, stream: str, text: str) -> None:
-        """A line of the ``function`` or of an ``extension``."""
-        self._tell(_Told(stream, text, iso_milliseconds(self._now())), len(text))
+    def line(self, stream: str, text: str, at_epoch_seconds: float | None = None) -> None:
+        """A line or record of the ``function`` or of an ``extension``; now, unless it says when."""
+        at = self._now() if at_epoch_seconds is None else at_epoch_seconds
+        self._tell(_Told(stream, text, iso_milliseconds(at)), len(text))
 
     def subscribe(self, name: str, subscription: Subscription) -> bool:
         """See ``observing.TelemetrySubscriptions``."""

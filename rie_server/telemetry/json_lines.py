@@ -12,6 +12,7 @@ from typing import Any
 from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
+from rie_server.model.log_record import LogRecord
 from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import EnvironmentLog
 from rie_server.telemetry import platform_events
@@ -75,6 +76,13 @@ class JsonLogStream:
         self._keep(text)
         if self._settings.takes_output(text):
             self._add(text)
+
+    def record(self, record: LogRecord) -> None:
+        text = record.text.decode("utf-8", "replace")
+        self._keep(text)
+        level = record.level
+        if self._settings.takes_output(text) if level is None else self._settings.takes_application(level):
+            self._add(text, at_epoch_seconds=record.at_epoch_seconds)
 
     def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
         self._tell(platform_events.extension(name, state, events, error_type))

@@ -19,6 +19,7 @@ from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_file import log_file
+from rie_server.model.log_record import LogRecord
 from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import Clock, EnvironmentLog
 from rie_server.telemetry import platform_lines
@@ -90,8 +91,8 @@ class LogWriter:
     def _now(self) -> str:
         return iso_milliseconds(self._clock.now())
 
-    def add(self, origin: Origin, *lines: str) -> None:
-        at = self._clock.now()
+    def add(self, origin: Origin, *lines: str, at_epoch_seconds: float | None = None) -> None:
+        at = self._clock.now() if at_epoch_seconds is None else at_epoch_seconds
         with self._lock:
             for line in lines:
                 self._lines.append((origin, at, line))
@@ -185,6 +186,11 @@ class EnvironmentLogStream:
     def output(self, line: bytes) -> None:
         self._write(line.decode("utf-8", "replace"))
 
+    def record(self, record: LogRecord) -> None:
+        text = record.text.decode("utf-8", "replace")
+        self._add(self._origin, text, at_epoch_seconds=record.at_epoch_seconds)
+        self._keep(text)
+
     def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
         self._write(platform_lines.extension(name, state, events, error_type))
 
@@ -213,6 +219,9 @@ class EnvironmentLogStream:
 
     def _write(self, *lines: str) -> None:
         self._add(self._origin, *lines)
+        self._keep(*lines)
+
+    def _keep(self, *lines: str) -> None:
         tail = self._tail
         if tail is None:
             return

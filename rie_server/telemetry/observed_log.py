@@ -9,6 +9,7 @@ from typing import Any
 
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
+from rie_server.model.log_record import LogRecord
 from rie_server.model.telemetry_subscription import Subscribable, Subscription
 from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import Clock, EnvironmentLog
@@ -89,6 +90,10 @@ class ObservedLog:
     def output(self, line: bytes) -> None:
         self._inner.output(line)
         self._telemetry.line("function", line.decode("utf-8", "replace"))
+
+    def record(self, record: LogRecord) -> None:
+        self._inner.record(record)
+        self._telemetry.line("function", record.text.decode("utf-8", "replace"), record.at_epoch_seconds)
 
     def answered(self, answer: RuntimeAnswer) -> None:
         self._answer, self._answered_at = answer, self._clock.monotonic()
