@@ -13,7 +13,7 @@ from typing import Protocol
 
 from rie_server.model.arn import FunctionArn
 from rie_server.model.delivery import Delivery
-from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
+from rie_server.model.environment import ON_DEMAND, EnvironmentExit, EnvironmentSpec
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult, RuntimeAnswer
@@ -169,7 +169,7 @@ class EnvironmentLog(Protocol):
 
     is_observed: bool
 
-    def init_started(self) -> None: ...
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None: ...
 
     def init_ended(self, *, duration_ms: float, phase: str) -> "EnvironmentLog":
         """Initialization has succeeded. Returns the log to go on with."""
@@ -183,6 +183,7 @@ class EnvironmentLog(Protocol):
         want_tail: bool,
         trace_header: str = "",
         segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
     ) -> None: ...
 
     def output(self, line: bytes) -> None: ...

@@ -36,6 +36,7 @@ class FunctionVersion:
         image_uri: None for zip packages.
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
         log_settings: the format of its log, and levels.
+        tenant_isolated: an environment serves invocations of one tenant alone.
     """
 
     arn: FunctionArn
@@ -54,6 +55,7 @@ class FunctionVersion:
     log_group: str
     role: str
     log_settings: LogSettings = field(default_factory=LogSettings)
+    tenant_isolated: bool = False
 
     @property
     def key(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rie_server.limits import LOG_TAIL_BYTES
+from rie_server.model.environment import ON_DEMAND
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_record import LogRecord
@@ -40,22 +41,23 @@ class JsonLogStream:
         self._settings = function.log_settings
         self._add = write
         self._timestamp = timestamp
+        self._initialization_type = ON_DEMAND
         self._tracing: dict[str, Any] | None = None
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
-    def init_started(self) -> None:
-        self._tell(platform_events.init_start(self._function, self._environment_id))
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None:
+        self._initialization_type = initialization_type
+        event = platform_events.init_start(
+            self._function, self._environment_id, initialization_type=initialization_type
+        )
+        self._tell(event)
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
-        for event in platform_events.init_ends(
-            duration_ms=duration_ms, phase=phase, status=status, error_type=error_type
-        ):
-            self._tell(event)
+        self._tell_init(duration_ms, phase, status, error_type)
 
     def init_ended(self, *, duration_ms: float, phase: str) -> EnvironmentLog:
-        for event in platform_events.init_ends(duration_ms=duration_ms, phase=phase, status="success", error_type=None):
-            self._tell(event)
+        self._tell_init(duration_ms, phase, "success", None)
         return self
 
     def started(
@@ -65,11 +67,12 @@ class JsonLogStream:
         want_tail: bool,
         trace_header: str = "",
         segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
     ) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
         self._tracing = None if segments is None else platform_events.trace_context(trace_header, segments)
-        self._tell(platform_events.start(request_id, self._function.version, self._tracing))
+        self._tell(platform_events.start(request_id, self._function.version, self._tracing, tenant_id))
 
     def output(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
@@ -123,6 +126,16 @@ class JsonLogStream:
         self._keep(line)
         if wanted:
             self._add(line)
+
+    def _tell_init(self, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
+        for event in platform_events.init_ends(
+            duration_ms=duration_ms,
+            phase=phase,
+            status=status,
+            error_type=error_type,
+            initialization_type=self._initialization_type,
+        ):
+            self._tell(event)
 
     def _keep(self, line: str) -> None:
         if self._tail is None:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
+from rie_server.model.environment import ON_DEMAND
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_file import log_file
@@ -158,7 +159,7 @@ class EnvironmentLogStream:
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
-    def init_started(self) -> None:
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None:  # noqa: ARG002
         line = platform_lines.init_start(self._function)
         if line is not None:
             self._write(line)
@@ -177,11 +178,12 @@ class EnvironmentLogStream:
         want_tail: bool,
         trace_header: str = "",  # noqa: ARG002
         segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
     ) -> None:
         self._segments = segments
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
-        self._write(platform_lines.start(request_id, self._function.version))
+        self._write(platform_lines.start(request_id, self._function.version, tenant_id))
 
     def output(self, line: bytes) -> None:
         self._write(line.decode("utf-8", "replace"))

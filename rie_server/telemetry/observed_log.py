@@ -7,6 +7,7 @@ environment that nobody listens to pays nothing. Thread-safe as far as the log i
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rie_server.model.environment import ON_DEMAND
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_record import LogRecord
@@ -41,6 +42,7 @@ class ObservedLog:
         self._environment_id = environment_id
         self._clock = clock
         self._on_close = on_close
+        self._initialization_type = ON_DEMAND
         self._tracing: dict[str, Any] | None = None
         self._answer: RuntimeAnswer | None = None
         self._answered_at = 0.0
@@ -48,9 +50,13 @@ class ObservedLog:
 
     # --- initialization -------------------------------------------------------------------------------------------
 
-    def init_started(self) -> None:
-        self._inner.init_started()
-        self._telemetry.platform(platform_events.init_start(self._function, self._environment_id))
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None:
+        self._initialization_type = initialization_type
+        self._inner.init_started(initialization_type)
+        event = platform_events.init_start(
+            self._function, self._environment_id, initialization_type=initialization_type
+        )
+        self._telemetry.platform(event)
 
     def init_ended(self, *, duration_ms: float, phase: str) -> EnvironmentLog:
         inner = self._inner.init_ended(duration_ms=duration_ms, phase=phase)
@@ -68,7 +74,11 @@ class ObservedLog:
 
     def _tell_init(self, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         for event in platform_events.init_ends(
-            duration_ms=duration_ms, phase=phase, status=status, error_type=error_type
+            duration_ms=duration_ms,
+            phase=phase,
+            status=status,
+            error_type=error_type,
+            initialization_type=self._initialization_type,
         ):
             self._telemetry.platform(event)
 
@@ -81,11 +91,14 @@ class ObservedLog:
         want_tail: bool,
         trace_header: str = "",
         segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
     ) -> None:
-        self._inner.started(request_id, want_tail=want_tail, trace_header=trace_header, segments=segments)
+        self._inner.started(
+            request_id, want_tail=want_tail, trace_header=trace_header, segments=segments, tenant_id=tenant_id
+        )
         self._tracing = platform_events.trace_context(trace_header, segments)
         self._answer, self._is_done = None, False
-        self._telemetry.platform(platform_events.start(request_id, self._function.version, self._tracing))
+        self._telemetry.platform(platform_events.start(request_id, self._function.version, self._tracing, tenant_id))
 
     def output(self, line: bytes) -> None:
         self._inner.output(line)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rie_server.model.environment import ON_DEMAND
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.tracing import InvocationSegments
 from rie_server.telemetry.platform_lines import runtime_version
 from rie_server.telemetry.timestamps import iso_milliseconds
 
-ON_DEMAND = "on-demand"
 DROPPED_REASON = "Consumer seems to have fallen behind as it has not acknowledged receipt of logs."
 
 
@@ -82,8 +82,12 @@ def restore_ends(*, duration_ms: float, status: str, error_type: str | None) -> 
 # --- invocations ------------------------------------------------------------------------------------------------------
 
 
-def start(request_id: str, version: str, tracing: dict[str, Any] | None = None) -> PlatformEvent:
+def start(
+    request_id: str, version: str, tracing: dict[str, Any] | None = None, tenant_id: str | None = None
+) -> PlatformEvent:
     record: dict[str, Any] = {"requestId": request_id, "version": version}
+    if tenant_id is not None:
+        record["tenantId"] = tenant_id
     if tracing is not None:
         record["tracing"] = tracing
     return PlatformEvent(type="start", level="INFO", record=record)

@@ -34,8 +34,9 @@ def init_report(duration_ms: float, phase: str, status: str, error_type: str | N
     return f"{line}\tError Type: {error_type}" if error_type else line
 
 
-def start(request_id: str, version: str) -> str:
-    return f"START RequestId: {request_id} Version: {version}"
+def start(request_id: str, version: str, tenant_id: str | None = None) -> str:
+    line = f"START RequestId: {request_id} Version: {version}"
+    return line if tenant_id is None else f"{line}\tTenantId: {tenant_id}"
 
 
 def end(request_id: str) -> str:
