@@ -13,6 +13,7 @@ from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import Delivery
 from rie_server.model.event_invoke import EventEnding
 from rie_server.model.event_progress import DeliveryOutcome, EventFilter, EventProgress
+from rie_server.model.log_event import LogStreamAddress
 from rie_server.model.telemetry_subscription import ListenerAddress, Subscription
 
 
@@ -105,6 +106,16 @@ class EventSurvey(Protocol):
 
     def live_events(self, wanted: EventFilter, *, limit: int) -> Sequence[EventProgress]:
         """Events that have not ended, as far as they are durable, oldest first. Blocks."""
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+class LogDelivery(Protocol):
+    """Takes the logs of functions elsewhere."""
+
+    def take(self, lines: Sequence[tuple[LogStreamAddress, float, str]]) -> None:
+        """Lines in their order, each with its time in seconds since the epoch. Must not block."""
 
 
 # --- telemetry inside an environment ----------------------------------------------------------------------------------

@@ -164,9 +164,11 @@ class EnvironmentLog(Protocol):
     """The log stream of one environment: output is attributed to the invocation that runs.
 
     Attributes:
+        stream_name: of the log stream, as the runtime is told.
         is_observed: somebody is to be told of ``answered`` and ``runtime_ready``; asked at each invocation.
     """
 
+    stream_name: str
     is_observed: bool
 
     def init_started(self, initialization_type: str = ON_DEMAND) -> None: ...

@@ -7,7 +7,6 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Protocol
 
 from rie_server.errors import EnvironmentStartError
@@ -15,7 +14,7 @@ from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
-from rie_server.model.environment_variables import environment_variables, log_stream_name
+from rie_server.model.environment_variables import environment_variables
 from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.model.log_record import LogRecord
 from rie_server.ports import Clock, Executor
@@ -143,11 +142,9 @@ class Supervisor:
         environment.log.init_started(environment.initialization_type)
         if bound_to is not None:
             bound_to.tell_start(environment.log)
-        date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
-        log_stream = log_stream_name(function, environment.id, date)
         variables = environment_variables(
             function,
-            log_stream=log_stream,
+            log_stream=environment.log.stream_name,
             neighbours=self._neighbours,
             initialization_type=environment.initialization_type,
         )

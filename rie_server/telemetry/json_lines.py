@@ -33,11 +33,13 @@ class JsonLogStream:
         self,
         function: FunctionVersion,
         environment_id: str,
+        stream_name: str,
         write: Callable[..., None],
         timestamp: Callable[[], str],
     ) -> None:
         self._function = function
         self._environment_id = environment_id
+        self.stream_name = stream_name
         self._settings = function.log_settings
         self._add = write
         self._timestamp = timestamp

@@ -12,16 +12,20 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
 from rie_server.model.environment import ON_DEMAND
+from rie_server.model.environment_variables import log_stream_name
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
+from rie_server.model.log_event import LogStreamAddress
 from rie_server.model.log_file import log_file
 from rie_server.model.log_record import LogRecord
 from rie_server.model.tracing import InvocationSegments
+from rie_server.observing import LogDelivery
 from rie_server.ports import Clock, EnvironmentLog
 from rie_server.telemetry import platform_lines
 from rie_server.telemetry.json_lines import JsonLogStream
@@ -40,11 +44,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What stands around every line of one environment: in which file, and in front of it there and on the output."""
+    """What stands around every line of one environment: in which file, and in front of it there and on the output;
+    and the log stream that AWS would write it to.
+    """
 
     path: Path
     label: str
     stream: str
+    address: LogStreamAddress
 
 
 Line = tuple[Origin, float, str]
@@ -56,12 +63,21 @@ class LogWriter:
     Args:
         directory: where the files go; made when the first line comes.
         show: called with the text for the server's output.
+        delivery: where else lines go.
     """
 
-    def __init__(self, *, directory: Path, clock: Clock, show: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        clock: Clock,
+        show: Callable[[str], None] | None = None,
+        delivery: LogDelivery | None = None,
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._show = show or _show_on_stdout
+        self._delivery = delivery
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._lines: deque[Line] = deque()
@@ -84,9 +100,12 @@ class LogWriter:
 
     def open(self, function: FunctionVersion, environment_id: str) -> EnvironmentLog:
         path = log_file(self._directory / function.arn.region, function.log_group)
-        origin = Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} ")
+        date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
+        stream_name = log_stream_name(function, environment_id, date)
+        address = LogStreamAddress(region=function.arn.region, group=function.log_group, stream=stream_name)
+        origin = Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} ", address)
         if function.log_settings.is_json:
-            return JsonLogStream(function, environment_id, partial(self.add, origin), self._now)
+            return JsonLogStream(function, environment_id, stream_name, partial(self.add, origin), self._now)
         return EnvironmentLogStream(function, origin, self.add)
 
     def _now(self) -> str:
@@ -118,6 +137,8 @@ class LogWriter:
                 line = raw.replace("\r", "\n")  # how a runtime joins the lines of one record
                 by_file.setdefault(origin.path, []).append(f"{iso_milliseconds(at)}{origin.stream}{line}\n")
                 shown.append(f"{origin.label}{line}\n")
+            if self._delivery is not None and lines:
+                self._delivery.take([(origin.address, at, raw.replace("\r", "\n")) for origin, at, raw in lines])
             if shown:
                 self._show("".join(shown))
             for path, texts in by_file.items():
@@ -152,6 +173,7 @@ class EnvironmentLogStream:
     is_observed = False
 
     def __init__(self, function: FunctionVersion, origin: Origin, add: Callable[..., None]) -> None:
+        self.stream_name = origin.address.stream
         self._function = function
         self._origin = origin
         self._add = add

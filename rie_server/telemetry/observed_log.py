@@ -37,6 +37,7 @@ class ObservedLog:
         on_close: Callable[[], None],
     ) -> None:
         self._inner = inner
+        self.stream_name = inner.stream_name
         self._telemetry = telemetry
         self._function = function
         self._environment_id = environment_id
