@@ -43,6 +43,7 @@ EPHEMERAL_STORAGE_MB_MAXIMUM: Final = 10_240
 INIT_TIMEOUT_SECONDS: Final = 10.0
 # Where it happens ahead of invocations (provisioned concurrency, SnapStart); or the function's timeout, if longer.
 INIT_TIMEOUT_AHEAD_SECONDS: Final = 130.0
+RESTORE_TIMEOUT_SECONDS: Final = 10.0
 MEMORY_MB_PER_VCPU: Final = 1769
 ENVIRONMENT_PROCESSES: Final = 1024
 ENVIRONMENT_FILE_DESCRIPTORS: Final = 1024

@@ -124,21 +124,13 @@ class LogDelivery(Protocol):
 class ExtensionDirectory(Protocol):
     """Who the extensions of an environment are."""
 
-    def extension_name(self, environment_id: str, identifier: str) -> str | None:
-        """The extension that was given ``identifier`` when it registered; None for nobody."""
+    def subscriber(self, environment_id: str, identifier: str | None) -> str | None:
+        """The name of the extension that calls with ``identifier``; None when its environment has been initialized, and
+        nobody may subscribe any more.
 
-    def may_subscribe(self, environment_id: str) -> bool:
-        """Only while the environment initializes."""
-
-
-class NoExtensions:
-    """The directory where nobody can register."""
-
-    def extension_name(self, environment_id: str, identifier: str) -> str | None:  # noqa: ARG002
-        return None
-
-    def may_subscribe(self, environment_id: str) -> bool:  # noqa: ARG002
-        return False
+        Raises:
+            RuntimeApiError: 403 ``Extension...``: it has not registered.
+        """
 
 
 class TelemetrySubscriptions(Protocol):

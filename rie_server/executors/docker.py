@@ -215,8 +215,9 @@ class DockerExecutor:
         if (share := environment.nano_processors_after_init) is not None:
             self._later(self._limit_processors, environment.container_id, share)
 
-    def terminate(self, environment: DockerEnvironment) -> None:
-        self._later(self._engine.api().kill, environment.container_id, "SIGTERM")
+    def signal(self, environment: DockerEnvironment, name: str) -> None:
+        if not environment.exited.is_set():
+            self._later(self._engine.api().kill, environment.container_id, name)
 
     def remove(self, environment: DockerEnvironment) -> None:
         self._later(self._remove, environment)

@@ -29,19 +29,25 @@ def bootstrap_path(code_directory: Path) -> Path:
         raise EnvironmentStartError(
             "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
         )
+    refusal = launch_refusal(path, "/var/task/bootstrap")
+    if refusal is not None:
+        raise EnvironmentStartError("Runtime.InvalidEntrypoint", f"fork/exec {refusal}")
+    return path
+
+
+def launch_refusal(path: Path, shown: str) -> str | None:
+    """Why this machine cannot execute a file, in the kernel's words after ``shown``; None when it can."""
     if not os.access(path, os.X_OK):
-        raise EnvironmentStartError("Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: permission denied")
+        return f"{shown}: permission denied"
     with path.open("rb") as file:
         head = file.read(256)
     if head.startswith(b"#!"):
         words = head[2:].split(b"\n", 1)[0].split()
         if not words or not os.access(words[0], os.X_OK):
-            raise EnvironmentStartError(
-                "Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: no such file or directory"
-            )
+            return f"{shown}: no such file or directory"
     elif head[:6] + head[18:20] != _own_machine():
-        raise EnvironmentStartError("Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: exec format error")
-    return path
+        return f"{shown}: exec format error"
+    return None
 
 
 def _own_machine() -> bytes:

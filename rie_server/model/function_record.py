@@ -19,6 +19,7 @@ from rie_server.model.function_url import FunctionUrl
 from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
+from rie_server.model.snap_start import is_on
 
 
 class State(StrEnum):
@@ -217,6 +218,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        snap_start=is_on(configuration, version),
         tenant_isolated=bool(configuration.get("TenancyConfig")),
     )
 

@@ -4,9 +4,7 @@ Thread-safe. A child of a fork begins with randomness of its own.
 """
 
 import os
-import re
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _VARIANTS = "89ab"
 _BYTES = 16
 _AT_ONCE = 256
@@ -32,7 +30,3 @@ def new_request_id() -> str:
     digits = random_digits()
     variant = _VARIANTS[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
-def is_uuid(text: str) -> bool:
-    return _UUID.fullmatch(text) is not None

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Table,
 )
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 HEAD: Final = REVISIONS[-1]
 
 # Our own name, so that a database shared with another application that uses Alembic is told apart.
@@ -86,4 +86,14 @@ checkpoints = Table(
     Column("uuid", String(36), primary_key=True),
     Column("shard_id", String(512), primary_key=True),
     Column("document", JSON, nullable=False),
+)
+
+# Which of the servers that share the database polls a mapping; a mapping takes its lease with it.
+mapping_leases = Table(
+    "mapping_leases",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    # By the database's own clock, in seconds since the epoch.
+    Column("expires_at", Float, nullable=False),
 )

@@ -58,9 +58,18 @@ class JsonLogStream:
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         self._tell_init(duration_ms, phase, status, error_type)
 
-    def init_ended(self, *, duration_ms: float, phase: str) -> EnvironmentLog:
+    def init_ended(self, *, duration_ms: float, phase: str) -> None:
         self._tell_init(duration_ms, phase, "success", None)
+
+    def settled(self) -> EnvironmentLog:
         return self
+
+    def restore_started(self) -> None:
+        self._tell(platform_events.restore_start(self._function, self._environment_id))
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        for event in platform_events.restore_ends(duration_ms=duration_ms, status=status, error_type=error_type):
+            self._tell(event)
 
     def started(
         self,

@@ -1,6 +1,6 @@
 """The log of an environment that extensions may listen to: tells the log itself first, then the subscribers.
 
-When initialization ends without a subscriber the log itself goes on alone (``init_ended`` returns it), so an
+When initialization ends without a subscriber the log itself goes on alone (``settled`` returns it), so an
 environment that nobody listens to pays nothing. Thread-safe as far as the log is; subscribers see one order.
 """
 
@@ -59,14 +59,25 @@ class ObservedLog:
         )
         self._telemetry.platform(event)
 
-    def init_ended(self, *, duration_ms: float, phase: str) -> EnvironmentLog:
-        inner = self._inner.init_ended(duration_ms=duration_ms, phase=phase)
+    def init_ended(self, *, duration_ms: float, phase: str) -> None:
+        self._inner.init_ended(duration_ms=duration_ms, phase=phase)
         self._tell_init(duration_ms, phase, "success", None)
+
+    def restore_started(self) -> None:
+        self._inner.restore_started()
+        self._telemetry.platform(platform_events.restore_start(self._function, self._environment_id))
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        self._inner.restore_ended(duration_ms=duration_ms, status=status, error_type=error_type)
+        for event in platform_events.restore_ends(duration_ms=duration_ms, status=status, error_type=error_type):
+            self._telemetry.platform(event)
+
+    def settled(self) -> EnvironmentLog:
         self._telemetry.end_init()
         if self._telemetry.is_wanted:
             return self
         self._on_close()
-        return inner
+        return self._inner.settled()
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         self._inner.init_failed(duration_ms=duration_ms, phase=phase, status=status, error_type=error_type)

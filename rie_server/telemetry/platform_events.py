@@ -75,7 +75,7 @@ def restore_ends(*, duration_ms: float, status: str, error_type: str | None) -> 
     report = {**record, "metrics": {"durationMs": round(duration_ms, 3)}}
     return (
         PlatformEvent(type="restoreRuntimeDone", level="DEBUG" if status == "success" else "WARN", record=record),
-        PlatformEvent(type="restoreReport", level="DEBUG" if status == "success" else "INFO", record=report),
+        PlatformEvent(type="restoreReport", level="INFO", record=report),
     )
 
 
@@ -165,6 +165,9 @@ def report(
     }
     if init_ms is not None:
         metrics["initDurationMs"] = round(init_ms, 3)
+    if figures.restore_duration_ms is not None:
+        metrics["restoreDurationMs"] = round(figures.restore_duration_ms, 3)
+        metrics["billedRestoreDurationMs"] = math.ceil(figures.restore_duration_ms)
     record = {**_outcome(figures.request_id, figures.status, figures.error_type), "metrics": metrics}
     if spans:
         record["spans"] = list(spans)

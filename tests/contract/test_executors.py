@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from rie_server.model.log_record import LogRecord
 from rie_server.owner import current_owner
 from rie_server.ports import Executor, RunningEnvironment
 from tests.conftest import wait_until
-from tests.docker_engine import connect, containers_of, runtime_image
+from tests.docker_engine import build_image, connect, containers_of, runtime_image
 from tests.fakes.runtime_endpoints import FakeRuntimeApi, FakeRuntimeEndpoints
 
 APP = """
@@ -74,6 +74,12 @@ def hog():
 def use(megabytes):
     return len(bytearray(b"x" * (megabytes * 1024 * 1024)))
 
+def touch(path):
+    open(path, "w").close()
+
+def kill_itself(number):
+    os.kill(os.getpid(), number)
+
 def detach():
     # A daemon in the old style: its own session, and no parent that waits.
     child = subprocess.Popen(
@@ -121,6 +127,9 @@ class Observer:
         self.exits: list[EnvironmentExit] = []
         self.exited = threading.Event()
         self.lines_at_exit = 0
+        self.extensions: list[str] = []
+        self.extension_lines: list[bytes] = []
+        self.extension_exits: dict[str, EnvironmentExit] = {}
 
     def on_output(self, line: bytes) -> None:
         self.lines.append(line)
@@ -133,6 +142,16 @@ class Observer:
         self.lines_at_exit = len(self.lines)
         self.exits.append(exit_)
         self.exited.set()
+
+    def on_extensions(self, names: Sequence[str]) -> None:
+        self.extensions += names
+
+    def on_extension_output(self, line: bytes) -> None:
+        self.extension_lines.append(line)
+
+    def on_extension_exit(self, name: str, exit_: EnvironmentExit) -> None:
+        assert name not in self.extension_exits
+        self.extension_exits[name] = exit_
 
     def exit(self, *, seconds: float = 20.0) -> EnvironmentExit:
         assert self.exited.wait(seconds), f"no exit within {seconds} s; output: {self.lines}"
@@ -364,7 +383,7 @@ def test_stop_ends_everything_and_frees_what_was_held(bench: Bench) -> None:
     wait_until(lambda: started.spec.environment_id in bench.endpoints.closed, what="the address to be closed")
 
 
-def test_a_gentle_stop_sends_sigterm_first_and_sigkill_after_the_grace(bench: Bench) -> None:
+def test_a_runtime_is_asked_to_end_by_sigterm_and_killed_after_the_grace(bench: Bench) -> None:
     (bench.code / "patient.py").write_text(
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('asked to end', flush=True))\n"
         "from app import handler\n"
@@ -373,7 +392,7 @@ def test_a_gentle_stop_sends_sigterm_first_and_sigkill_after_the_grace(bench: Be
         handler="patient.handler",
         variables={"_HANDLER": "patient.handler", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
     )
-    started.running.stop(grace_seconds=1.0)
+    started.running.end_runtime(grace_seconds=1.0)
     assert started.observer.exit().signal == signal.SIGKILL
     assert b"asked to end" in started.observer.lines
 
@@ -456,6 +475,127 @@ def test_code_that_is_gone_is_refused(bench: Bench) -> None:
     assert bench.endpoints.open == {}
 
 
+# --- external extensions ----------------------------------------------------------------------------------------------
+
+SLEEPS = '#!/bin/sh\necho "here is $0"\nexec sleep 600\n'
+
+
+@pytest.fixture
+def images() -> Iterator[list[str]]:
+    """Tags of images that a test makes."""
+    tags: list[str] = []
+    yield tags
+    if tags:
+        client = connect()
+        for tag in tags:
+            client.images.remove(tag, force=True)
+        client.close()
+
+
+def with_extensions(
+    bench: Bench, images: list[str], scripts: Mapping[str, str], *, mode: int = 0o755
+) -> dict[str, Any]:
+    """What makes a function one with these files in ``/opt/extensions``."""
+    if bench.executor.name == "process":
+        folder = bench.code.parent / "layers" / "extensions"
+        folder.mkdir(parents=True)
+        for name, text in scripts.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(mode)
+        return {"layers_directory": folder.parent}
+    files = {f"extensions/{name}": (text, mode) for name, text in scripts.items()} | {"app.py": (APP, 0o644)}
+    dockerfile = f"FROM rie-server/{bench.runtime}\nCOPY extensions /opt/extensions\nCOPY app.py /var/task/\n"
+    images.append(build_image({**files, "Dockerfile": (dockerfile, 0o644)}))
+    config = ImageConfig(command=("app.handler",))
+    return {"image_uri": images[-1], "runtime": None, "code_directory": None, "image_config": config}
+
+
+def test_external_extensions_are_started_before_the_runtime_which_waits_to_be_started(
+    bench: Bench, images: list[str]
+) -> None:
+    function = with_extensions(bench, images, {"first": SLEEPS, "second": SLEEPS})
+    started = bench.start(wait=False, **function)
+    observer = started.observer
+    assert observer.extensions == ["first", "second"]
+    wait_until(lambda: len(observer.extension_lines) == 2, what="a line of each")
+    assert not started.api.polled.wait(0.5)
+    started.running.start_runtime()
+    assert started.api.polled.wait(20), f"no next; output: {observer.lines}, exits: {observer.exits}"
+    started.api.invoke({"do": "say", "text": "of the handler\n"})
+    wait_until(lambda: started.running.flush_output() or observer.lines, what="the handler's line")
+    assert observer.lines == [b"of the handler"]
+    assert all(line.startswith(b"here is ") for line in observer.extension_lines)
+
+
+def test_an_extensions_end_is_told_after_its_last_line_and_the_runtime_goes_on(bench: Bench, images: list[str]) -> None:
+    script = "#!/bin/sh\necho waiting\nwhile [ ! -e /tmp/go-$NAME ]; do sleep 0.05; done\necho leaving\nexit 3\n"
+    function = with_extensions(bench, images, {"leaves": script})
+    go = secrets.token_hex(8)
+    started = bench.start(wait=False, variables={"_HANDLER": "app.handler", "NAME": go}, **function)
+    observer = started.observer
+    started.running.start_runtime()
+    assert started.api.polled.wait(20), f"no next; output: {observer.lines}"
+    assert observer.extension_exits == {}
+    started.api.invoke({"do": "touch", "path": f"/tmp/go-{go}"})
+    wait_until(lambda: observer.extension_exits, what="the end")
+    assert observer.extension_exits == {"leaves": EnvironmentExit(status=3)}
+    wait_until(lambda: observer.extension_lines == [b"waiting", b"leaving"], what="its last line")
+    assert started.api.invoke({"do": "variables"})[0] == "response"
+    Path(f"/tmp/go-{go}").unlink(missing_ok=True)
+
+
+def test_an_extension_that_cannot_be_executed_is_told_in_awss_words(bench: Bench, images: list[str]) -> None:
+    function = with_extensions(bench, images, {"broken": SLEEPS}, mode=0o644)
+    started = bench.start(wait=False, **function)
+    words = "fork/exec /opt/extensions/broken: permission denied"
+    wait_until(lambda: started.observer.extension_exits, what="the refusal")
+    assert started.observer.extension_exits == {"broken": EnvironmentExit(launch_error=words)}
+
+
+def test_an_extension_sees_the_functions_variables_but_not_those_of_the_runtime(
+    bench: Bench, images: list[str]
+) -> None:
+    script = "#!/bin/sh\nenv\nexec sleep 600\n"
+    function = with_extensions(bench, images, {"tells": script})
+    variables = {
+        "_HANDLER": "app.handler",
+        "GREETING": "hello",
+        "AWS_EXECUTION_ENV": "x",
+        "LAMBDA_TASK_ROOT": "/var/task",
+    }
+    started = bench.start(wait=False, variables=variables, **function)
+    lines = started.observer.extension_lines
+    wait_until(lambda: b"GREETING=hello" in lines, what="its variables")
+    names = {line.partition(b"=")[0].decode() for line in lines}
+    assert "AWS_LAMBDA_RUNTIME_API" in names
+    assert names.isdisjoint({"_HANDLER", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT"})
+
+
+def test_the_runtime_ends_alone_and_extensions_may_end_by_themselves(bench: Bench, images: list[str]) -> None:
+    script = "#!/bin/sh\nwhile [ ! -e /tmp/end-$NAME ]; do sleep 0.05; done\n"
+    go = secrets.token_hex(8)
+    function = with_extensions(bench, images, {"stays": script})
+    started = bench.start(wait=False, variables={"_HANDLER": "app.handler", "NAME": go}, **function)
+    started.running.start_runtime()
+    assert started.api.polled.wait(20)
+    started.running.end_runtime(grace_seconds=0.3)
+    assert started.observer.exit().signal in (signal.SIGTERM, signal.SIGKILL)
+    assert started.observer.extension_exits == {}
+    started.running.stop()
+    wait_until(lambda: started.spec.environment_id in bench.endpoints.closed, what="the end")
+
+
+def test_a_runtimes_own_end_is_told_while_extensions_go_on(bench: Bench, images: list[str]) -> None:
+    function = with_extensions(bench, images, {"stays": SLEEPS})
+    started = bench.start(wait=False, **function)
+    started.running.start_runtime()
+    assert started.api.polled.wait(20)
+    started.api.events.put({"do": "leave", "status": 7})
+    assert started.observer.exit() == EnvironmentExit(status=7)
+    assert started.observer.lines[-1] == b"leaving"
+    assert started.observer.extension_exits == {}
+
+
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
@@ -522,6 +662,19 @@ def test_temporary_files_are_private_and_go_with_the_environment(process_bench: 
     first.running.stop()
     second.running.stop()
     wait_until(lambda: not any(Path(folder).exists() for folder in folders), what="the folders' removal")
+
+
+def test_extensions_and_what_they_have_started_end_with_their_environment(
+    process_bench: Bench, images: list[str]
+) -> None:
+    script = "#!/bin/sh\nsetsid sleep 600 &\necho $$ $!\nexec sleep 600\n"
+    started = process_bench.start(wait=False, **with_extensions(process_bench, images, {"forks": script}))
+    lines = started.observer.extension_lines
+    wait_until(lambda: lines, what="its line")
+    extension, child = map(int, lines[0].split())
+    assert is_running(extension)
+    started.running.stop()
+    wait_until(lambda: not is_running(extension) and not is_running(child), what="their end")
 
 
 def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next_start(

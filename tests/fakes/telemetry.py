@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from rie_server.errors import RuntimeApiError
 from rie_server.model.telemetry_subscription import ListenerAddress, Subscribable, Subscription
 
 
@@ -15,11 +16,11 @@ class FakeExtensions:
         self.names: dict[tuple[str, str], str] = {}
         self.is_init = True
 
-    def extension_name(self, environment_id: str, identifier: str) -> str | None:
-        return self.names.get((environment_id, identifier))
-
-    def may_subscribe(self, environment_id: str) -> bool:
-        return self.is_init
+    def subscriber(self, environment_id: str, identifier: str | None) -> str | None:
+        name = self.names.get((environment_id, identifier or ""))
+        if name is None:
+            raise RuntimeApiError(403, "Extension.UnknownExtensionIdentifier", f"Unknown extension {identifier}")
+        return name if self.is_init else None
 
 
 class FakeConnection:

@@ -8,7 +8,6 @@ import json
 from rie_server.api.exchange import JSON, Reply, Request
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.errors import RuntimeApiError
-from rie_server.model.request_id import is_uuid
 from rie_server.model.telemetry_subscription import Subscribable, read_subscription, subscription_closed
 from rie_server.observing import ExtensionDirectory, TelemetrySubscriptions
 
@@ -55,21 +54,10 @@ class TelemetryApi:
         environment_id = self._identities.environment_of(request)
         if environment_id is None:
             raise RuntimeApiError(403, "UnknownEnvironment", "No execution environment calls from this address")
-        name = self._extension_name(environment_id, request.headers.get("lambda-extension-identifier", ""))
-        if not self._extensions.may_subscribe(environment_id):
+        identifier = request.headers.get("lambda-extension-identifier")
+        name = self._extensions.subscriber(environment_id, identifier)
+        if name is None:
             raise subscription_closed(api)
         subscription = read_subscription(api, request.body)
         is_new = self._subscriptions.subscribe(environment_id, name, subscription)
         return _SUBSCRIBED if is_new else _ALREADY_SUBSCRIBED
-
-    def _extension_name(self, environment_id: str, identifier: str) -> str:
-        if not identifier:
-            raise RuntimeApiError(
-                403, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header"
-            )
-        if not is_uuid(identifier):
-            raise RuntimeApiError(403, "Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
-        name = self._extensions.extension_name(environment_id, identifier)
-        if name is None:
-            raise RuntimeApiError(403, "Extension.UnknownExtensionIdentifier", f"Unknown extension {identifier}")
-        return name

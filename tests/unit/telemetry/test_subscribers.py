@@ -42,7 +42,8 @@ class Environment:
         return self.connector.connections[-1]
 
     def end_init(self) -> None:
-        self.log = self.log.init_ended(duration_ms=12.3456, phase="init")
+        self.log.init_ended(duration_ms=12.3456, phase="init")
+        self.log = self.log.settled()
 
     def invoke(self, request_id: str = "r1", *outputs: bytes) -> None:
         self.log.started(request_id, want_tail=False, trace_header=HEADER)
