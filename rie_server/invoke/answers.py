@@ -4,6 +4,7 @@ Thread-safe and never blocking.
 """
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.model.function_errors import UNHANDLED, PlatformError
@@ -15,18 +16,32 @@ from rie_server.ports import Clock
 MEMORY_READING_SECONDS = 0.1
 
 
+class Streamed(NamedTuple):
+    """What a streamed answer measured; ``first_byte_at`` in monotonic seconds."""
+
+    produced_bytes: int
+    first_byte_at: float
+
+
 class Answers:
     def __init__(self, *, clock: Clock, observer: InvocationObserver | None = None) -> None:
         self._clock = clock
         self._observer = observer or Unobserved()
 
-    def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
+    def answer(
+        self,
+        environment: Environment,
+        invocation: Invocation,
+        payload: bytes,
+        error: str | None,
+        streamed: Streamed | None = None,
+    ) -> None:
         """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it.
 
         With extensions the log is written at the end of the invocation, by ``end``.
         """
         if environment.log.is_observed:
-            environment.log.answered(self._measured(invocation, payload))
+            environment.log.answered(self._measured(invocation, payload, streamed))
         if environment.extensions is not None and environment.extensions.ending is not None:
             environment.extensions.ending.answered(payload, error)
         elif invocation.request.want_log_tail:
@@ -36,11 +51,13 @@ class Answers:
             invocation.finish(payload, error)
             self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
 
-    def _measured(self, invocation: Invocation, payload: bytes) -> RuntimeAnswer:
+    def _measured(self, invocation: Invocation, payload: bytes, streamed: Streamed | None) -> RuntimeAnswer:
+        started_at = invocation.started_at
         return RuntimeAnswer(
             request_id=invocation.request.request_id,
-            duration_ms=(self._clock.monotonic() - invocation.started_at) * 1000,
-            produced_bytes=len(payload),
+            duration_ms=(self._clock.monotonic() - started_at) * 1000,
+            produced_bytes=len(payload) if streamed is None else streamed.produced_bytes,
+            latency_ms=None if streamed is None else (streamed.first_byte_at - started_at) * 1000,
         )
 
     def report(

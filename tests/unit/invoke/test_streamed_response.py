@@ -8,7 +8,7 @@ import pytest
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.streamed_response import StreamedResponse
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES, STREAMED_RESPONSE_BYTES
-from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.model.invocation import InvokeRequest, InvokeResult, RuntimeAnswer
 from rie_server.streaming import Hold
 from tests.unit.invoke.conftest import ARN, Runtime, Stage
 
@@ -196,3 +196,34 @@ def test_the_bandwidth_rule_holds_the_runtime_after_six_megabytes(slow_stage: St
 def slow_stage(tmp_path: Any) -> Stage:
     """With AWS's bandwidth."""
     return Stage(tmp_path, stream_bandwidth=2 * MB)
+
+
+class Listening:
+    """An environment's log to which somebody has subscribed."""
+
+    is_observed = True
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self.answers: list[RuntimeAnswer] = []
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        self.answers.append(answer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+def test_telemetry_is_told_when_the_first_byte_came_and_how_many_there_were(stage: Stage) -> None:
+    Caller(stage)
+    stream = Stream(stage)
+    environment = stage.fleet.roster.environments[stream.runtime.id]
+    listening = Listening(environment.log)
+    environment.log = listening
+    stage.clock.advance(0.25)
+    stream.response.write(b"12")
+    stage.clock.advance(0.5)
+    stream.response.write(b"345")
+    stream.response.finish(None)
+    [answer] = listening.answers
+    assert (answer.latency_ms, answer.duration_ms, answer.produced_bytes) == (250.0, 750.0, 5)
