@@ -243,6 +243,8 @@ class HttpProtocol(ConnectionState, asyncio.Protocol):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """The client gets its replies up to here, then this one; whatever else it sends is thrown away."""
+        if self._lingering:
+            return  # the reply that ends this connection has left
         self._lingering = True
         self._continue_due = False
         if self._reader.break_off():

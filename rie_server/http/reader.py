@@ -38,6 +38,7 @@ class RequestReader:
         "_head_may_be_large",
         "_headers",
         "_http10",
+        "_is_over",
         "_limits",
         "_parser",
         "_repeated",
@@ -59,6 +60,7 @@ class RequestReader:
         self._parser: Any = httptools.HttpRequestParser(self)
         self._upgrade = self._replayed = False
         self._stream: BodyStream | None = None
+        self._is_over = False
         self.in_head = self.in_body = False
         self._began_here = self._head_may_be_large = self._http10 = False
         self._fed_bytes = 0
@@ -101,13 +103,16 @@ class RequestReader:
     @property
     def is_held(self) -> bool:
         """Whether whoever receives a streamed body wants no more of it for now."""
-        return self._stream is not None and self._stream.is_held
+        return self._stream is not None and self._stream.is_held and not self._is_over
 
     def break_off(self) -> bool:
-        """The rest of the body will not come; whether somebody was being streamed one, and was told."""
-        stream, self._stream = self._stream, None
-        if stream is None:
+        """The rest of the body will not come, or nobody wants it; nothing after it is a request. Whether somebody was
+        being streamed one, and was told.
+        """
+        stream = self._stream
+        if stream is None or self._is_over:
             return False
+        self._is_over = True
         self.in_body = False
         stream.break_off()
         return True
@@ -227,6 +232,8 @@ class RequestReader:
         )
 
     def _end_stream(self, stream: BodyStream) -> None:
+        if self._is_over:
+            raise Refusal(400, "BadRequest", "The request was answered before its body had ended")
         self._stream = None
         self.in_body = False
         self._sink.on_streamed(self._parser.should_keep_alive())

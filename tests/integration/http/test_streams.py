@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rie_server.api.exchange import Reply
 from rie_server.app import RuntimeListeners, create_app
 from rie_server.config import Settings
 from tests.integration.http.conftest import RawClient, listening_socket
@@ -323,3 +324,30 @@ def test_a_browser_gets_its_headers_with_a_streamed_reply(start: Any) -> None:
     assert b"Access-Control-Allow-Origin: http://page.example\r\n" in received(client, b"\r\n\r\n")
     body.finish(last=json.dumps({}).encode())
     assert received(client, b"0\r\n\r\n") == b"2\r\n{}\r\n0\r\n\r\n"
+
+
+def test_nothing_that_follows_an_early_answer_in_one_packet_is_a_request(quick_front: Any) -> None:
+    for rest in (
+        chunk(b"x") + b"0\r\n\r\n",
+        chunk(b"x") + b"0\r\n\r\n" + head(EARLY),
+        b"no chunk\r\n",
+        b"0\r\n\r\nGARBAGE",
+    ):
+        client = quick_front.runtime_client()
+        asked = len(quick_front.server.requests)
+        client.send(head(EARLY) + rest)
+        assert client.reply()[0] == 403
+        assert client.is_closed_by_server()
+        assert len(quick_front.server.requests) == asked + 1
+
+
+def test_a_streamed_request_that_breaks_off_while_it_waits_for_its_turn_is_answered(front: Any) -> None:
+    client = front.runtime_client()
+    client.send(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    parked = front.parked()
+    client.send(head(RESPONSE) + chunk(b"half") + b"no chunk\r\n")
+    time.sleep(0.05)
+    parked.complete(Reply(200, (), b"event"))
+    assert client.reply()[2] == b"event"
+    assert client.reply()[::2] == (400, b"truncated")
+    assert client.is_closed_by_server()
