@@ -4,7 +4,7 @@ Three stand side by side: AWS's operations, function URLs, and the server's own 
 server goes by IAM, who may come in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rie_server.api.authentication import Authentication
@@ -19,11 +19,8 @@ from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.events import EventOperations
 from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.api.rie_api.paths import Exposition, RieApi
-from rie_server.aws_clients import ServiceClients
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
-from rie_server.executors.role_credentials import RoleCredentials
-from rie_server.model.caller import AccessKey
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.ports import Clock, EventQueue, Invoker
 from rie_server.registry.functions import FunctionRegistry
@@ -109,14 +106,6 @@ def make_function_urls(
         enforced=settings.auth == "iam",
     )
     return FunctionUrlFront(find=registry.urls.find, permission=permission, invoker=invoker, clock=clock)
-
-
-def make_role_credentials(
-    settings: Settings, *, on_session: Callable[[str, AccessKey], None], clock: Clock
-) -> RoleCredentials:
-    """Without an STS endpoint in the server's environment, nobody is asked."""
-    named = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"} & settings.function_variables.keys()
-    return RoleCredentials(clients=ServiceClients() if named else None, clock=clock, on_session=on_session)
 
 
 def _authorization(

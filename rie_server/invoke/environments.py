@@ -104,6 +104,8 @@ class Environment:
         invocation: set from the hand-over (or the binding) to the answer.
         last_request_id: of the invocation that was handed over last, also after its answer.
         init_duration_ms: set when initialization has ended, taken by the first REPORT.
+        restore_started_at, restore_duration_ms: likewise, of an environment with SnapStart: when it was told that it
+            has been restored, and how long its runtime took to go on.
         deadline: monotonic seconds after which what runs now has timed out; None while nothing runs. An invocation
             runs until its runtime asks for the next one, not only until its answer.
         timer, timer_due: one timer per environment, armed again only when a deadline falls before it.
@@ -125,6 +127,8 @@ class Environment:
         "poll",
         "pool",
         "provisioned",
+        "restore_duration_ms",
+        "restore_started_at",
         "running",
         "state",
         "timer",
@@ -145,6 +149,8 @@ class Environment:
         self.last_request_id: str | None = None
         self.init_started_at = 0.0
         self.init_duration_ms: float | None = None
+        self.restore_started_at: float | None = None
+        self.restore_duration_ms: float | None = None
         self.idle_since = 0.0
         self.deadline: float | None = None
         self.timer: Timer | None = None
@@ -154,12 +160,14 @@ class Environment:
     @property
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        if self.function.snap_start:
+            return "snap-start"
         return "provisioned-concurrency" if self.provisioned else "on-demand"
 
     @property
     def init_timeout_seconds(self) -> float:
         """How long initialization may take, if no invocation waits for it alone."""
-        if self.provisioned:
+        if self.provisioned or self.function.snap_start:
             return max(INIT_TIMEOUT_AHEAD_SECONDS, self.function.timeout_seconds)
         return INIT_TIMEOUT_SECONDS
 

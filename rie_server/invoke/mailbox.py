@@ -14,7 +14,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.roster import NOTHING
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
-from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
+from rie_server.model.environment import INITIALIZING, LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function_errors import INVALID_RESPONSE_MODE, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED
 
 
@@ -56,6 +56,10 @@ class Mailbox:
                     repeated = environment.invocation
                     if environment.bound:
                         fleet.assign(environment, repeated)
+        if before is RuntimeState.RESTORING and held is None:
+            environment.log.restore_ended(
+                duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
+            )
         if held is not None:
             self.resume(held)
         elif fresh is not None:
@@ -73,7 +77,7 @@ class Mailbox:
             extensions = environment.extensions
             if extensions is None or extensions.held is None or not extensions.is_everybody_ready:
                 return
-            is_init = environment.state is RuntimeState.STARTED
+            is_init = environment.state in INITIALIZING
             poll, extensions.held = extensions.held, None
             if environment.state not in _PHASES or not poll.is_connected():
                 return  # a runtime that still lives asks again
@@ -101,13 +105,33 @@ class Mailbox:
 
     def init_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
         """Initialization failed; the runtime is expected to exit now."""
+        self._fail_init(environment_id, payload, error_type, RuntimeMove.INIT_ERROR)
+
+    def _fail_init(self, environment_id: str, payload: bytes, error_type: str, move: RuntimeMove) -> None:
         with self._fleet.lock:
             environment = self._fleet.roster.environments.get(environment_id)
             if environment is None:
                 raise _invalid_request_id()
-            _permit(environment, RuntimeMove.INIT_ERROR)
-            environment.move(RuntimeMove.INIT_ERROR)
+            _permit(environment, move)
+            environment.move(move)
             self._supervisor.expect_exit(environment, payload, error_type)
+
+    def restore_next(self, environment_id: str) -> None:
+        """The runtime of a version with SnapStart has been initialized; when this returns, it has been restored."""
+        with self._fleet.lock:
+            environment = self._fleet.roster.environments.get(environment_id)
+            if environment is None:
+                raise _invalid_request_id()
+            if not environment.function.snap_start:
+                raise _denied(environment.state, RuntimeMove.RESTORE_NEXT)
+            _permit(environment, RuntimeMove.RESTORE_NEXT)
+            environment.move(RuntimeMove.RESTORE_NEXT)
+            self._supervisor.begin_restore(environment)
+        environment.log.restore_started()
+
+    def restore_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
+        """What the runtime does after it was restored has failed; it is expected to exit now."""
+        self._fail_init(environment_id, payload, error_type, RuntimeMove.RESTORE_ERROR)
 
     def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         if len(payload) > RESPONSE_PAYLOAD_BYTES:
@@ -124,7 +148,7 @@ class Mailbox:
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
             environment.pool.finishing -= 1
-        elif before is RuntimeState.STARTED:
+        elif before is RuntimeState.STARTED or before is RuntimeState.RESTORING:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
             environment.pool.rouse(environment)
@@ -148,7 +172,7 @@ class Mailbox:
 
 
 # The runtime's ``next`` ends them, and its extensions' with it.
-_PHASES = (RuntimeState.STARTED, RuntimeState.RESPONSE_SENT)
+_PHASES = (RuntimeState.STARTED, RuntimeState.RESTORING, RuntimeState.RESPONSE_SENT)
 
 
 def _permit(environment: Environment, move: RuntimeMove) -> None:
@@ -156,11 +180,15 @@ def _permit(environment: Environment, move: RuntimeMove) -> None:
     if environment.extensions is not None and environment.extensions.held is not None:
         state = RuntimeState.READY  # for the runtime the phase has ended
     if (state, move) not in LEGAL_MOVES:
-        raise RuntimeApiError(
-            403,
-            "InvalidStateTransition",
-            f"State transition from {state} to {move} failed for runtime. Error: State transition is not allowed",
-        )
+        raise _denied(state, move)
+
+
+def _denied(state: RuntimeState, move: RuntimeMove) -> RuntimeApiError:
+    return RuntimeApiError(
+        403,
+        "InvalidStateTransition",
+        f"State transition from {state} to {move} failed for runtime. Error: State transition is not allowed",
+    )
 
 
 def _invalid_request_id() -> RuntimeApiError:
