@@ -81,7 +81,8 @@ class ProcessExecutor:
                 runtime=spec.function.runtime or "",
             )
             launch = Launch(
-                arguments=[*self._dies_with_server, *mount, *arguments],
+                prefix=[*self._dies_with_server, *mount],
+                arguments=arguments,
                 variables=variables(spec.variables),
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
