@@ -66,9 +66,10 @@ class RieServer:
         self._template = TemplateDeployment(
             settings.template,
             registry=self._registry,
+            layers=self._registry.layers,
             mappings=self._mappings,
             supports=self._engine.executor.supports,
-            checked=partial(self.lambda_api.checked_members, "CreateEventSourceMapping"),
+            checked=self.lambda_api.checked_members,
             clock=self._clock,
             region=settings.region,
             account_id=settings.account_id,
@@ -106,6 +107,7 @@ class RieServer:
             supports=self._engine.executor.supports,
             clock=clock,
             concurrency_limit=concurrency_limit,
+            code_storage_bytes=self.settings.code_storage_gb * 1024**3,
         )
         self._registry.on_change(self._engine.fleet.retire)
         self._front_controller = FrontController(

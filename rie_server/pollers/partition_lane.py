@@ -72,7 +72,9 @@ class PartitionLane:
     def offer(self, records: Sequence[SourceRecord]) -> None:
         """Takes the next records, in order."""
         crew = self._crew
-        wanted = [one for one in records if one.invalid or passes(crew.filters, crew.mapping.kind, one)]
+        wanted = records
+        if crew.filters.patterns:
+            wanted = [one for one in records if one.invalid or passes(crew.filters, crew.mapping.kind, one)]
         if len(wanted) < len(records):
             crew.observer.filtered_out(crew.mapping, len(records) - len(wanted))
         with self._lock:
@@ -84,6 +86,14 @@ class PartitionLane:
     @property
     def is_full(self) -> bool:
         return self._buffer.is_full
+
+    @property
+    def is_overfull(self) -> bool:
+        return self._buffer.is_overfull
+
+    @property
+    def is_hungry(self) -> bool:
+        return self._buffer.is_hungry
 
     @property
     def has_room(self) -> bool:
