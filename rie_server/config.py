@@ -151,6 +151,9 @@ class Settings:
     max_environments: int = _setting(
         0, _number(0, 100_000), "Most environments at a time; 0: what the host's memory allows."
     )
+    code_storage_gb: int = _setting(
+        75, _number(1, 1_000_000), "Most code of functions, versions and layers in a region of an account, in GB."
+    )
     region: str = _setting(
         "us-east-1",
         _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
@@ -174,6 +177,11 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")
     drain_seconds: float = _setting(30.0, _seconds, "How long SIGTERM waits for running invocations.")
+    stream_bandwidth: int = _setting(
+        0,
+        _number(0, 64 * 1024 * 1024),
+        "Bytes a second of a streamed response after its first 6 MB (in AWS 2097152); 0: as fast as it goes.",
+    )
     clock: str = _setting(
         "system",
         _one_of(*CLOCKS),

@@ -4,7 +4,7 @@ Three stand side by side: AWS's operations, function URLs, and the server's own 
 server goes by IAM, who may come in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rie_server.api.authentication import Authentication
@@ -14,19 +14,18 @@ from rie_server.api.function_url.permission import Permission
 from rie_server.api.lambda_api.authorization import Authorization
 from rie_server.api.lambda_api.invoke import InvokeOperation
 from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
+from rie_server.api.lambda_api.invoke_stream import InvokeStreamOperation
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.events import EventOperations
 from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.api.rie_api.paths import Exposition, RieApi
-from rie_server.aws_clients import ServiceClients
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
-from rie_server.executors.role_credentials import RoleCredentials
-from rie_server.model.caller import AccessKey
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.ports import Clock, EventQueue, Invoker
 from rie_server.registry.functions import FunctionRegistry
+from rie_server.streaming import StreamingInvoker
 from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.poll_metrics import PollMetrics
 
@@ -43,7 +42,7 @@ def make_doors(
     *,
     registry: FunctionRegistry,
     mappings: EventSourceMappings,
-    invoker: Invoker,
+    invoker: StreamingInvoker,
     events: EventQueue,
     own_paths: RieApi,
     authentication: Authentication,
@@ -64,6 +63,13 @@ def make_doors(
         clock=clock,
         validate=lambda_api.validate_invoke,
     )
+    invoke_stream = InvokeStreamOperation(
+        invoker=invoker,
+        catalog=registry,
+        settings=settings,
+        clock=clock,
+        validate=lambda_api.validate_invoke,
+    )
     invoke_async = InvokeAsyncOperation(
         catalog=registry,
         events=events,
@@ -72,8 +78,9 @@ def make_doors(
         validate=lambda_api.validate_invoke,
     )
     lambda_api.mount_hot(invoke.route)
+    lambda_api.mount_hot(invoke_stream.route)
     lambda_api.mount_hot(invoke_async.route)
-    return Doors(lambda_api, [lambda_api.guarded(invoke.route)])
+    return Doors(lambda_api, [lambda_api.guarded(invoke.route), lambda_api.guarded(invoke_stream.route)])
 
 
 def make_own_paths(
@@ -109,14 +116,6 @@ def make_function_urls(
         enforced=settings.auth == "iam",
     )
     return FunctionUrlFront(find=registry.urls.find, permission=permission, invoker=invoker, clock=clock)
-
-
-def make_role_credentials(
-    settings: Settings, *, on_session: Callable[[str, AccessKey], None], clock: Clock
-) -> RoleCredentials:
-    """Without an STS endpoint in the server's environment, nobody is asked."""
-    named = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"} & settings.function_variables.keys()
-    return RoleCredentials(clients=ServiceClients() if named else None, clock=clock, on_session=on_session)
 
 
 def _authorization(

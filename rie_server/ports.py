@@ -184,6 +184,12 @@ class EnvironmentLog(Protocol):
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None: ...
 
+    def restore_started(self) -> None:
+        """An environment with SnapStart is told that it has been restored."""
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        """Its runtime has gone on, or has failed; ``status`` is ``success``, ``error`` or ``timeout``."""
+
     def started(self, request_id: str, *, want_tail: bool) -> None: ...
 
     def output(self, line: bytes) -> None: ...

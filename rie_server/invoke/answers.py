@@ -57,11 +57,13 @@ class Answers:
             provisioned=None if environment.pool.allotment is None else environment.provisioned,
         )
         init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
+        restore_duration_ms, environment.restore_duration_ms = environment.restore_duration_ms, None
         return environment.log.finished(
             InvocationReport(
                 request_id=invocation.request.request_id,
                 duration_ms=duration_ms,
                 init_duration_ms=init_duration_ms,
+                restore_duration_ms=restore_duration_ms,
                 max_memory_used_mb=0 if running is None else running.peak_memory_mb(max_age_seconds=max_age_seconds),
                 status=error.status if error else None,
                 error_type=error.error_type if error and error.status == "error" else None,

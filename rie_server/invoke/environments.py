@@ -13,6 +13,7 @@ from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
+from rie_server.streaming import ResponseSink
 
 if TYPE_CHECKING:
     from rie_server.invoke.pool import Pool
@@ -24,6 +25,7 @@ class Invocation:
     Attributes:
         waiting_since, started_at: monotonic seconds; ``started_at`` is when a runtime got it (or, when initialization
             is repeated for it, when that began): its timeout counts from there.
+        sink: who takes a streamed response; None collects it.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
@@ -37,6 +39,7 @@ class Invocation:
         "lingers",
         "on_end",
         "request",
+        "sink",
         "started_at",
         "trace_header",
         "waiting_since",
@@ -49,8 +52,10 @@ class Invocation:
         trace_header: str,
         on_result: Callable[[InvokeResult], None],
         waiting_since: float,
+        sink: ResponseSink | None = None,
     ) -> None:
         self.request = request
+        self.sink = sink
         self.function = function
         self.trace_header = trace_header
         self.waiting_since = waiting_since
@@ -104,6 +109,8 @@ class Environment:
         invocation: set from the hand-over (or the binding) to the answer.
         last_request_id: of the invocation that was handed over last, also after its answer.
         init_duration_ms: set when initialization has ended, taken by the first REPORT.
+        restore_started_at, restore_duration_ms: likewise, of an environment with SnapStart: when it was told that it
+            has been restored, and how long its runtime took to go on.
         deadline: monotonic seconds after which what runs now has timed out; None while nothing runs. An invocation
             runs until its runtime asks for the next one, not only until its answer.
         timer, timer_due: one timer per environment, armed again only when a deadline falls before it.
@@ -125,6 +132,8 @@ class Environment:
         "poll",
         "pool",
         "provisioned",
+        "restore_duration_ms",
+        "restore_started_at",
         "running",
         "state",
         "timer",
@@ -145,6 +154,8 @@ class Environment:
         self.last_request_id: str | None = None
         self.init_started_at = 0.0
         self.init_duration_ms: float | None = None
+        self.restore_started_at: float | None = None
+        self.restore_duration_ms: float | None = None
         self.idle_since = 0.0
         self.deadline: float | None = None
         self.timer: Timer | None = None
@@ -154,12 +165,14 @@ class Environment:
     @property
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        if self.function.snap_start:
+            return "snap-start"
         return "provisioned-concurrency" if self.provisioned else "on-demand"
 
     @property
     def init_timeout_seconds(self) -> float:
         """How long initialization may take, if no invocation waits for it alone."""
-        if self.provisioned:
+        if self.provisioned or self.function.snap_start:
             return max(INIT_TIMEOUT_AHEAD_SECONDS, self.function.timeout_seconds)
         return INIT_TIMEOUT_SECONDS
 

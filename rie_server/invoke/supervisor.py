@@ -16,11 +16,13 @@ from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
-from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
+from rie_server.limits import RESTORE_TIMEOUT_SECONDS
+from rie_server.model.environment import AT_WORK, INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables, log_stream_name
 from rie_server.model.extension import ShutdownReason
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_errors import PlatformError, exited, timed_out
+from rie_server.model.snap_start import restore_refusal
 from rie_server.ports import Clock, Executor
 
 log = logging.getLogger(__name__)
@@ -91,11 +93,21 @@ class Supervisor:
     def end_init(self, environment: Environment) -> None:
         """Under the fleet's lock: the runtime has asked for its first invocation."""
         environment.deadline = None
+        now = self._clock.monotonic()
+        if environment.restore_started_at is not None:
+            environment.restore_duration_ms = (now - environment.restore_started_at) * 1000
+        elif not environment.bound:
+            environment.init_duration_ms = (now - environment.init_started_at) * 1000
         if not environment.bound:
-            environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
             environment.pool.initialized(environment)
             if environment.provisioned and environment.pool.allotment is not None:
                 environment.pool.allotment.came_to_stand()
+
+    def begin_restore(self, environment: Environment) -> None:
+        """Under the fleet's lock: the runtime has been initialized, and is told that it has been restored."""
+        environment.restore_started_at = self._clock.monotonic()
+        environment.deadline = environment.restore_started_at + RESTORE_TIMEOUT_SECONDS
+        self._fleet.arm(environment)
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -157,26 +169,32 @@ class Supervisor:
         """
         fleet, pool = self._fleet, environment.pool
         with fleet.lock:
-            if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+            if environment.state not in INITIALIZING:
                 return
             bound = environment.bound
             owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
-            again = owed is not None and failure.again and not bound
+            refusal = restore_refusal(environment.state, overdue=failure.error.status == "timeout")
+            again = owed is not None and failure.again and refusal is None and not bound
             successor = fleet.roster.create(pool, bound_to=owed) if again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
-            duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
+            began_at = environment.restore_started_at or environment.init_started_at
+            duration_ms = (self._clock.monotonic() - began_at) * 1000
         error = failure.error
         if environment.extensions is not None:
             environment.extensions.write_to(environment.log)
-        environment.log.init_failed(
-            duration_ms=duration_ms,
-            phase="invoke" if bound else "init",
-            status=error.status,
-            error_type=error.error_type if error.status == "error" else None,
-        )
+        error_type = error.error_type if error.status == "error" else None
+        if refusal is None:
+            phase = "invoke" if bound else "init"
+            environment.log.init_failed(
+                duration_ms=duration_ms, phase=phase, status=error.status, error_type=error_type
+            )
+        else:
+            environment.log.restore_ended(duration_ms=duration_ms, status=error.status, error_type=error_type)
         if successor is not None:
             self.start(successor)
+        elif owed is not None and refusal is not None:
+            owed.refuse(refusal)
         elif owed is not None:
             if not bound:
                 owed.started_at = self._clock.monotonic()
@@ -240,10 +258,10 @@ class Supervisor:
             if environment.extensions is not None and state is not RuntimeState.STOPPED:
                 environment.extensions.reason = reason
             owed = None
-            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state is RuntimeState.READY or state in AT_WORK:
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
-        if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+        if state in INITIALIZING:
             self._init_failed(environment, failure)
         elif state is not RuntimeState.STOPPED:
             if owed is not None:

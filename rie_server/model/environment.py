@@ -1,7 +1,7 @@
 """Execution environments: what one is started with, how it ends, and which moves its runtime may make.
 
-Pure. The table of moves follows AWS's Runtime API: Started, then Ready, Running and RuntimeResponseSentState in turn;
-whatever is not in it is denied.
+Pure. The table of moves follows AWS's Runtime API: Started, then Ready, Running and RuntimeResponseSentState in turn
+(with InvocationResponse before the last one while a response is streamed); whatever is not in it is denied.
 """
 
 import signal as signals
@@ -17,8 +17,11 @@ class RuntimeState(StrEnum):
 
     STARTED = "Started"
     INIT_ERROR = "InitError"
+    RESTORING = "Restoring"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
     READY = "Ready"
     RUNNING = "Running"
+    RESPONDING = "InvocationResponse"
     RESPONSE_SENT = "RuntimeResponseSentState"
     STOPPED = "Stopped"
 
@@ -30,20 +33,39 @@ class RuntimeMove(StrEnum):
     RESPONSE = "InvocationResponse"
     ERROR = "InvocationErrorResponse"
     INIT_ERROR = "InitError"
+    RESTORE_NEXT = "RestoreReady"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
     HAND_OVER = "Running"
+    BEGIN_RESPONSE = "InvocationResponse, streamed"
+    END_RESPONSE = "RuntimeResponseSentState"
 
+
+# Nothing has been handed over yet: the environment comes up, or fails to.
+INITIALIZING = frozenset(
+    {RuntimeState.STARTED, RuntimeState.INIT_ERROR, RuntimeState.RESTORING, RuntimeState.RESTORE_ERROR}
+)
 
 # A repeated ``next`` is legal: a runtime whose connection broke asks again, and gets the same event while it runs.
 LEGAL_MOVES: Mapping[tuple[RuntimeState, RuntimeMove], RuntimeState] = {
     (RuntimeState.STARTED, RuntimeMove.NEXT): RuntimeState.READY,
     (RuntimeState.STARTED, RuntimeMove.INIT_ERROR): RuntimeState.INIT_ERROR,
+    (RuntimeState.STARTED, RuntimeMove.RESTORE_NEXT): RuntimeState.RESTORING,
+    (RuntimeState.RESTORING, RuntimeMove.NEXT): RuntimeState.READY,
+    (RuntimeState.RESTORING, RuntimeMove.RESTORE_ERROR): RuntimeState.RESTORE_ERROR,
+    # A runtime without a word for it reports a failed restore as a failed initialization.
+    (RuntimeState.RESTORING, RuntimeMove.INIT_ERROR): RuntimeState.RESTORE_ERROR,
     (RuntimeState.READY, RuntimeMove.NEXT): RuntimeState.READY,
     (RuntimeState.READY, RuntimeMove.HAND_OVER): RuntimeState.RUNNING,
     (RuntimeState.RUNNING, RuntimeMove.NEXT): RuntimeState.RUNNING,
     (RuntimeState.RUNNING, RuntimeMove.RESPONSE): RuntimeState.RESPONSE_SENT,
     (RuntimeState.RUNNING, RuntimeMove.ERROR): RuntimeState.RESPONSE_SENT,
+    (RuntimeState.RUNNING, RuntimeMove.BEGIN_RESPONSE): RuntimeState.RESPONDING,
+    (RuntimeState.RESPONDING, RuntimeMove.END_RESPONSE): RuntimeState.RESPONSE_SENT,
     (RuntimeState.RESPONSE_SENT, RuntimeMove.NEXT): RuntimeState.READY,
 }
+
+# From the hand-over until the runtime asks for more.
+AT_WORK = frozenset((RuntimeState.RUNNING, RuntimeState.RESPONDING, RuntimeState.RESPONSE_SENT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

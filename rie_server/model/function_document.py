@@ -22,6 +22,7 @@ from rie_server.model.function_record import (
     UpdateStatus,
 )
 from rie_server.model.function_url import AuthType, FunctionUrl, InvokeMode
+from rie_server.model.layer import LayerReference
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 
@@ -49,6 +50,7 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
         "aliases": [_flat(alias) for alias in record.aliases.values()],
         "last_version": record.last_version,
         "gone_configs": {qualifier: _flat(config) for qualifier, config in record.gone_configs.items()},
+        "stored_settings": record.stored_settings,
         "policies": {qualifier: _flat(policy) for qualifier, policy in record.policies.items()},
         "urls": {qualifier: _flat(url) for qualifier, url in record.urls.items()},
     }
@@ -81,6 +83,7 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
         gone_configs={
             qualifier: EventInvokeConfig(**config) for qualifier, config in document.get("gone_configs", {}).items()
         },
+        stored_settings=document.get("stored_settings", {}),
         policies={
             qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
             for qualifier, policy in document.get("policies", {}).items()
@@ -94,6 +97,7 @@ def _deployment_document(deployment: Deployment) -> dict[str, Any]:
         "deployment_id": deployment.deployment_id,
         "configuration": dict(deployment.configuration),
         "code": _flat(deployment.code),
+        "layers": [_flat(layer) for layer in deployment.layers],
     }
 
 
@@ -102,6 +106,7 @@ def _deployment(document: Mapping[str, Any]) -> Deployment:
         deployment_id=document["deployment_id"],
         configuration=document["configuration"],
         code=CodeReference(**document["code"]),
+        layers=tuple(LayerReference(**layer) for layer in document.get("layers", ())),
     )
 
 

@@ -16,9 +16,11 @@ from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
 from rie_server.model.function_url import FunctionUrl
+from rie_server.model.layer import LayerReference, merged_digest
 from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
+from rie_server.model.snap_start import is_on
 
 
 class State(StrEnum):
@@ -40,6 +42,7 @@ class CodeReference:
     Attributes:
         sha256: as ``CodeSha256``: base64 of a zip's digest, hex digits of an image's; empty until the image is there.
         image_digest: ``sha256:...``, known once the image has been prepared.
+        unzipped_bytes: 0 for images, and for zips of releases that did not note it.
     """
 
     package_type: str
@@ -47,15 +50,32 @@ class CodeReference:
     size_bytes: int
     image_uri: str | None = None
     image_digest: str | None = None
+    unzipped_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """One code with one configuration. ``configuration`` has the API's own member names, defaults filled in."""
+    """One code with one configuration.
+
+    Attributes:
+        configuration: has the API's own member names, defaults filled in.
+        layers: what its ``Layers`` were when they were set; their versions may have been deleted since.
+    """
 
     deployment_id: str
     configuration: Mapping[str, Any]
     code: CodeReference
+    layers: tuple[LayerReference, ...] = ()
+
+    @property
+    def layer_digests(self) -> tuple[str, ...]:
+        return tuple(layer.sha256 for layer in self.layers)
+
+    def code_digests(self) -> frozenset[str]:
+        """What it needs of the code store: its zip, those of its layers, and what these make together."""
+        own = (self.code.sha256,) if self.code.package_type == "Zip" else ()
+        layers = self.layer_digests
+        return frozenset((*own, *layers, *((merged_digest(layers),) if layers else ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +134,8 @@ class FunctionRecord:
         last_version: the number that was given last, also by an earlier function of this name; none is given twice.
         gone_configs: what held last for the events of versions and aliases that were deleted since.
         policies: resource policies by qualifier; the function's own is under the empty text.
+        stored_settings: what is shown again and has no effect here: by the setting's name, then by qualifier, the
+            function's own under the empty text.
         urls: function URLs by alias; the function's own is under the empty text.
     """
 
@@ -134,6 +156,7 @@ class FunctionRecord:
     last_version: int = 0
     gone_configs: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
     policies: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+    stored_settings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     urls: Mapping[str, FunctionUrl] = field(default_factory=dict)
 
     def version_of(self, qualifier: str | None) -> str | None:
@@ -173,6 +196,15 @@ class FunctionRecord:
         """Executions of the account that are this function's alone: reserved, or else provisioned."""
         return self.provisioned_total if self.reserved_concurrency is None else self.reserved_concurrency
 
+    def stored_setting(self, name: str, qualifier: str = "") -> Mapping[str, Any] | None:
+        return self.stored_settings.get(name, {}).get(qualifier)
+
+    def with_stored_setting(self, name: str, qualifier: str, value: Mapping[str, Any] | None) -> "FunctionRecord":
+        """``self`` with a setting that is shown and has no effect; None takes it away."""
+        kept = {key: one for key, one in self.stored_settings.get(name, {}).items() if key != qualifier}
+        changed = kept if value is None else {**kept, qualifier: value}
+        return replace(self, stored_settings={**self.stored_settings, name: changed})
+
     @property
     def deployments(self) -> tuple[Deployment, ...]:
         """What the function needs now, ``$LATEST``'s first."""
@@ -186,12 +218,17 @@ class FunctionRecord:
         return sum(deployment.code.size_bytes for deployment in own)
 
     def code_digests(self) -> frozenset[str]:
-        """Every zip in the code store that this function still needs."""
-        return frozenset(one.code.sha256 for one in self.deployments if one.code.package_type == "Zip")
+        """Everything in the code store that this function still needs."""
+        return frozenset().union(*(one.code_digests() for one in self.deployments))
 
 
 def runnable(
-    arn: FunctionArn, deployment: Deployment, code_directory: Path | None, version: str = LATEST
+    arn: FunctionArn,
+    deployment: Deployment,
+    code_directory: Path | None,
+    version: str = LATEST,
+    *,
+    layers_directory: Path | None = None,
 ) -> FunctionVersion:
     """What the engine runs for ``deployment``."""
     configuration, code = deployment.configuration, deployment.code
@@ -208,6 +245,7 @@ def runnable(
         architecture=configuration["Architectures"][0],
         variables=configuration.get("Environment", {}).get("Variables", {}),
         code_directory=code_directory,
+        layers_directory=layers_directory,
         image_uri=code.image_uri,
         image_config=ImageConfig(
             entry_point=_words(image.get("EntryPoint")),
@@ -217,6 +255,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        snap_start=is_on(configuration, version),
         tenant_isolated=bool(configuration.get("TenancyConfig")),
     )
 

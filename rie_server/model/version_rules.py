@@ -67,10 +67,10 @@ def published(
     is_ready = record.serving == record.current
     version = PublishedVersion(
         version=str(number),
-        deployment=Deployment(
+        deployment=replace(
+            record.current,
             deployment_id=deployment_id,
             configuration={**configuration, "Description": description or own_description},
-            code=record.current.code,
         ),
         life=LifeCycle(state=State.ACTIVE, update_status=UpdateStatus.SUCCESSFUL) if is_ready else _CREATING,
         revision_id=revision_id,
@@ -125,4 +125,8 @@ def without_version(record: FunctionRecord, version: str) -> FunctionRecord:
     return replace(
         with_gone_config(record, version),
         versions={key: published for key, published in record.versions.items() if key != version},
+        stored_settings={
+            name: {key: value for key, value in values.items() if key != version}
+            for name, values in record.stored_settings.items()
+        },
     )

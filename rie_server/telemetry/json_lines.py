@@ -47,6 +47,13 @@ class JsonLogStream:
         ):
             self._tell(event)
 
+    def restore_started(self) -> None:
+        self._tell(platform_events.restore_start(self._function, self._environment_id))
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        for event in platform_events.restore_ends(duration_ms=duration_ms, status=status, error_type=error_type):
+            self._tell(event)
+
     def started(self, request_id: str, *, want_tail: bool) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0

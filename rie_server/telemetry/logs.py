@@ -161,6 +161,14 @@ class EnvironmentLogStream:
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         self._write(platform_lines.init_report(duration_ms, phase, status, error_type))
 
+    def restore_started(self) -> None:
+        line = platform_lines.restore_start(self._function)
+        if line is not None:
+            self._write(line)
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        self._write(platform_lines.restore_report(duration_ms, status, error_type))
+
     def started(self, request_id: str, *, want_tail: bool) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0

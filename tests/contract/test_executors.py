@@ -17,6 +17,7 @@ import pytest
 from rie_server.clock import SystemClock
 from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker import DockerExecutor
+from rie_server.executors.layer_mounts import LayerMounts
 from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
@@ -75,6 +76,18 @@ def detach():
 def hold_pipe_and_leave():
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     os._exit(0)
+
+def layers():
+    import tool
+    program = subprocess.run(["greet"], capture_output=True, text=True).stdout.strip()
+    try:
+        open("/opt/rie-was-here", "w").close()
+        writable = True
+    except OSError:
+        writable = False
+    data = open("/opt/data.txt").read() if os.path.exists("/opt/data.txt") else None
+    return {"module": tool.NAME, "program": program, "opt": sorted(os.listdir("/opt")), "data": data,
+            "writable": writable}
 
 def facts():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -278,6 +291,61 @@ def test_an_environment_sees_the_given_variables_and_nothing_of_the_servers(
     assert further == set()
 
 
+def layer(folder: Path) -> Path:
+    for name, text, mode in (
+        ("python/tool.py", "NAME = 'tool'", 0o644),
+        ("bin/greet", "#!/bin/sh\necho hello from a layer\n", 0o755),
+        ("data.txt", "data", 0o644),
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+    return folder
+
+
+def look_at_layers(bench: Bench, folder: Path) -> dict[str, Any]:
+    search = {"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"}
+    started = bench.start(layers_directory=folder, variables={"_HANDLER": "app.handler", **search})
+    _, seen = started.api.invoke({"do": "layers"})
+    assert isinstance(seen, dict)
+    return seen
+
+
+def test_layers_are_found_by_their_search_paths(bench: Bench, tmp_path: Path) -> None:
+    seen = look_at_layers(bench, layer(tmp_path / "layer"))
+    assert seen["module"] == "tool"
+    assert seen["program"] == "hello from a layer"
+
+
+def test_layers_are_seen_read_only_at_opt(bench: Bench, tmp_path: Path) -> None:
+    if bench.executor.name == "process" and not LayerMounts().prefix(tmp_path, []):
+        pytest.skip("processes see layers at /opt where the server may mount alone")
+    outside = set(Path("/opt").iterdir())
+    seen = look_at_layers(bench, layer(tmp_path / "layer"))
+    assert seen["opt"] == ["bin", "data.txt", "python"]
+    assert seen["data"] == "data"
+    assert not seen["writable"]
+    assert set(Path("/opt").iterdir()) == outside
+
+
+def test_where_nothing_can_be_mounted_layers_are_found_nevertheless(
+    process_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rie_server.executors.layer_mounts._look", list)
+    seen = look_at_layers(process_bench, layer(tmp_path / "layer"))
+    assert (seen["module"], seen["program"], seen["data"]) == ("tool", "hello from a layer", None)
+
+
+def test_a_layers_bootstrap_runs_where_the_code_has_none(process_bench: Bench, tmp_path: Path) -> None:
+    folder = layer(tmp_path / "layer")
+    (folder / "bootstrap").write_text(BOOTSTRAP)
+    (folder / "bootstrap").chmod(0o755)
+    started = process_bench.start(wait=False, runtime="provided.al2023", layers_directory=folder)
+    assert started.observer.exit() == EnvironmentExit(status=3)
+    assert started.observer.lines[0].startswith(b"bootstrap")
+
+
 def test_output_comes_line_by_line_and_a_last_line_without_newline_at_a_flush(bench: Bench) -> None:
     started = bench.start()
     lines = started.observer.lines
@@ -312,6 +380,13 @@ def test_a_crash_is_told_as_its_signal(bench: Bench) -> None:
     started = bench.start()
     started.api.events.put({"do": "crash"})
     assert started.observer.exit() == EnvironmentExit(signal=signal.SIGSEGV)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_runtime_that_sends_itself_a_signal_ends_by_it(bench: Bench, number: int) -> None:
+    started = bench.start()
+    started.api.events.put({"do": "kill_itself", "number": number})
+    assert started.observer.exit() == EnvironmentExit(signal=number)
 
 
 def test_memory_beyond_the_limit_ends_the_environment_as_out_of_memory(bench: Bench) -> None:
@@ -727,23 +802,51 @@ def test_an_image_that_does_not_exist_is_refused_and_leaves_nothing(docker_bench
     assert docker_bench.endpoints.open == {}
 
 
+CANNOT_START = [
+    (ImageConfig(entry_point=("/no/such/program",)), "fork/exec /no/such/program: no such file or directory"),
+    (ImageConfig(entry_point=("no-such-program",)), "fork/exec no-such-program: executable file not found in $PATH"),
+    (ImageConfig(entry_point=("/etc/hostname",)), "fork/exec /etc/hostname: permission denied"),
+]
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    ("config", "error_type"),
-    [
-        (ImageConfig(entry_point=("/no/such/program",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(entry_point=("no-such-program",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(entry_point=("/etc/hostname",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(working_directory="/etc/passwd"), "Runtime.InvalidWorkingDir"),
-    ],
-)
-def test_an_image_that_cannot_start_is_refused_with_awss_type_and_leaves_nothing(
-    docker_bench: Bench, config: ImageConfig, error_type: str
+@pytest.mark.parametrize(("config", "words"), CANNOT_START)
+def test_an_entry_point_that_cannot_start_is_told_in_awss_words(
+    docker_bench: Bench, config: ImageConfig, words: str
 ) -> None:
     image = f"rie-server/{docker_bench.runtime}"
+    started = docker_bench.start(wait=False, image_uri=image, runtime=None, code_directory=None, image_config=config)
+    assert started.observer.exit() == EnvironmentExit(launch_error=words)
+    assert started.observer.lines == []
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("config", "words"), CANNOT_START)
+def test_beside_extensions_an_entry_point_that_cannot_start_is_told_in_awss_words(
+    docker_bench: Bench, images: list[str], config: ImageConfig, words: str
+) -> None:
+    function = with_extensions(docker_bench, images, {"stays": SLEEPS})
+    started = docker_bench.start(wait=False, **{**function, "image_config": config})
+    assert started.observer.exit() == EnvironmentExit(launch_error=words)
+
+
+@pytest.mark.docker
+def test_an_image_without_its_working_directory_is_refused_and_leaves_nothing(docker_bench: Bench) -> None:
+    image = f"rie-server/{docker_bench.runtime}"
+    config = ImageConfig(working_directory="/etc/passwd")
     with pytest.raises(EnvironmentStartError) as refused:
         docker_bench.start(wait=False, image_uri=image, runtime=None, code_directory=None, image_config=config)
-    assert refused.value.error_type == error_type
+    assert refused.value.error_type == "Runtime.InvalidWorkingDir"
+    assert docker_bench.left() == []
+    assert docker_bench.endpoints.open == {}
+
+
+@pytest.mark.docker
+def test_more_than_ten_extensions_are_too_many_and_leave_nothing(docker_bench: Bench, images: list[str]) -> None:
+    function = with_extensions(docker_bench, images, {f"extension-{number}": SLEEPS for number in range(11)})
+    with pytest.raises(EnvironmentStartError) as refused:
+        docker_bench.start(wait=False, **function)
+    assert refused.value.error_type == "Extension.TooManyExtensions"
     assert docker_bench.left() == []
     assert docker_bench.endpoints.open == {}
 
@@ -764,8 +867,8 @@ def test_containers_of_a_server_that_is_gone_are_removed_and_those_of_a_living_o
     docker_bench.start()
     executor = docker_bench.executor
     assert executor.remove_orphans() == 0
-    executor._owner, own = "999999999:1", executor._owner
+    executor._planner._owner, own = "999999999:1", executor._planner._owner
     docker_bench.start()
-    executor._owner = own
+    executor._planner._owner = own
     assert executor.remove_orphans() == 1
     assert len(docker_bench.left()) == 1

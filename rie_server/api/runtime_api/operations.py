@@ -1,13 +1,16 @@
 """The operations of the Runtime API as functions from Request to Reply or Deferred: ``next``, ``response``, ``error``,
-``init/error``.
+``init/error``, ``restore/next``, ``restore/error``.
 
 Never block. Thread-safe.
 """
 
 import json
+from collections.abc import Callable
 
-from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request
+from rie_server.api.body_stream import BodyStream
+from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request, StreamedRequest
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
+from rie_server.api.runtime_api.streamed_body import StreamedBody
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.mailbox import Mailbox
@@ -17,7 +20,8 @@ PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = f"{PREFIX}invocation/"
 _JSON_CONTENT = ("Content-Type", JSON)
 _ACCEPTED = ConstantReply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
-_RESPONSE_MODES = (None, "streaming")
+_STREAM_CONTENT = "application/octet-stream"
+_RESTORED = ConstantReply(200, (_JSON_CONTENT,), b"")
 
 
 class NextPoll:
@@ -70,7 +74,11 @@ class RuntimeApi:
             if method == route.method and path.startswith(route.prefix) and path.endswith(route.suffix):
                 return route.operation(request)
         if method == "POST" and path == f"{PREFIX}init/error":
-            return self.init_error(request)
+            return self._failed(request, self._mailbox.init_error)
+        if method == "GET" and path == f"{PREFIX}restore/next":
+            return self.restore_next(request)
+        if method == "POST" and path == f"{PREFIX}restore/error":
+            return self._failed(request, self._mailbox.restore_error)
         if method == "GET" and path == "/2018-06-01/ping":
             return Reply(200, (("Content-Type", "text/plain"),), b"pong")
         return _error(404, "ResourceNotFound", f"The Runtime API has no {method} {path}")
@@ -88,18 +96,34 @@ class RuntimeApi:
             return _rendered(error)
         return poll.deferred
 
-    def response(self, request: Request) -> Reply:
+    def response(self, request: Request) -> Reply | Deferred:
         environment_id = self._identities.environment_of(request)
         if environment_id is None:
             return _stranger()
         request_id = _request_id(request.path, "/response")
         try:
-            if request.headers.get("lambda-runtime-function-response-mode") not in _RESPONSE_MODES:
+            mode = request.headers.get("lambda-runtime-function-response-mode")
+            if mode is not None:
+                if mode == "streaming":
+                    return self._streamed(environment_id, request_id, request)
                 self._mailbox.unreadable_response(environment_id, request_id)
             self._mailbox.response(environment_id, request_id, request.body)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED
+
+    def _streamed(self, environment_id: str, request_id: str, request: Request) -> Reply | Deferred:
+        """A response in pieces; one piece where the server has read the whole of it."""
+        content_type = request.headers.get("content-type", _STREAM_CONTENT)
+        arriving = request.stream if isinstance(request, StreamedRequest) else None
+        body = arriving or BodyStream()
+        response = self._mailbox.begin_response(environment_id, request_id, content_type, body.hold)
+        deferred = Deferred(request.connection)
+        body.attach(StreamedBody(response, deferred, accepted=_ACCEPTED, rendered=_rendered))
+        if arriving is None:
+            body.write(request.body)
+            body.finish()
+        return deferred
 
     def error(self, request: Request) -> Reply:
         environment_id = self._identities.environment_of(request)
@@ -111,13 +135,24 @@ class RuntimeApi:
             return _rendered(error)
         return _ACCEPTED
 
-    def init_error(self, request: Request) -> Reply:
+    def restore_next(self, request: Request) -> Reply:
+        environment_id = self._identities.environment_of(request)
+        if environment_id is None:
+            return _stranger()
+        try:
+            self._mailbox.restore_next(environment_id)
+        except RuntimeApiError as error:
+            return _rendered(error)
+        return _RESTORED
+
+    def _failed(self, request: Request, report: Callable[[str, bytes, str], None]) -> Reply:
+        """``init/error`` and ``restore/error``: a runtime that goes no further tells why."""
         environment_id = self._identities.environment_of(request)
         if environment_id is None:
             return _stranger()
         error_type = accepted_error_type(request.headers.get("lambda-runtime-function-error-type"))
         try:
-            self._mailbox.init_error(environment_id, request.body, error_type)
+            report(environment_id, request.body, error_type)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED

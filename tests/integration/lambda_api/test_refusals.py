@@ -257,11 +257,11 @@ def test_members_that_this_server_cannot_honour_are_refused_not_ignored(client: 
 
 
 def test_an_operation_that_is_not_implemented_says_which(client: Any) -> None:
-    publishers = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/any"]}
-    assert error_of(client.create_code_signing_config, AllowedPublishers=publishers) == (
+    resource = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    assert error_of(client.put_resource_policy, ResourceArn=resource, Policy="{}") == (
         501,
         "NotImplementedException",
-        "CreateCodeSigningConfig is not implemented by this server.",
+        "PutResourcePolicy is not implemented by this server.",
     )
 
 
@@ -324,7 +324,6 @@ def test_unknown_members_and_nulls_of_a_body_are_ignored(control_plane: ControlP
         ("GET", "/2025-09-09/microvms", 501, "NotImplementedException"),
         ("PUT", "/2025-03-07/web-functions/x", 501, "NotImplementedException"),
         ("GET", "/2025-12-01/durable-executions/arn:a:b/durable-execution/n/i/history", 501, "NotImplementedException"),
-        ("GET", "/2018-10-31/layers?find=LayerVersion&Arn=x", 501, "NotImplementedException"),
     ],
 )
 def test_every_other_path_gets_a_json_error(

@@ -204,6 +204,19 @@ def test_a_batch_is_done_only_when_its_failure_record_has_been_delivered() -> No
     assert record["KafkaBatchInfo"]["batchSize"] == 2
 
 
+def test_a_destination_that_refuses_for_good_holds_no_partition() -> None:
+    story = Story(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
+    story.destinations.refuse(QUEUE, passes=False)
+    story.fail_on("a")
+    story.offer("a", "b", "c", "d")
+    story.clock.advance(30)
+    assert story.lane.done_offset() == 4
+    assert story.batches == [["a", "b"], ["c", "d"]]
+    assert len(story.destinations.attempts) == story.observer.counts["delivery_failed"] == 3
+    assert story.observer.counts["dropped"] == 2
+    assert any(result.startswith("PROBLEM: ") for result in story.reporter.results)
+
+
 def test_with_a_destination_retries_for_ever_end_after_ten() -> None:
     story = Story(MaximumRetryAttempts=-1, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
     story.fail_on("a")
@@ -359,7 +372,7 @@ def test_no_poller_joins_where_nobody_waits() -> None:
 def test_a_lane_that_has_enough_to_do_says_so(sizes: Sequence[int]) -> None:
     story = Story()
     story.invoker.decide = lambda _: None
-    assert story.lane.has_room
+    assert story.lane.buffer.has_room
     story.offer(*["x" * size for size in sizes], *["x"] * 2)
-    assert story.lane.is_full
-    assert not story.lane.has_room
+    assert story.lane.buffer.is_full
+    assert not story.lane.buffer.has_room
