@@ -180,7 +180,7 @@ class LambdaApi:
             )
         members = read_input(self._model, operation, parameters, request)
         check_input(self._model, operation, members)
-        output = carry_out(self._scope(request, request_id), members)
+        output = carry_out(self._scope(request, operation.name, request_id), members)
         return write_output(self._model, operation, output, request_id)
 
     def _authorize(self, request: Request, operation: ModelOperation, parameters: Mapping[str, str]) -> None:
@@ -198,7 +198,7 @@ class LambdaApi:
             raise _unknown(request)
         return reply
 
-    def _scope(self, request: Request, request_id: str) -> Scope:
+    def _scope(self, request: Request, operation: str, request_id: str) -> Scope:
         region, account_id = request_scope(request, self._settings)
         host = request.headers.get("host") or f"{self._settings.host}:{self._settings.port}"
         return Scope(
@@ -206,6 +206,8 @@ class LambdaApi:
             mappings=self._mappings,
             region=region,
             account=account_id,
+            operation=operation,
+            is_authorized=self._authorization is not None,
             request_id=request_id,
             base_url=f"http://{host}",
         )
