@@ -113,6 +113,12 @@ class LambdaApi:
             raise ValueError(f"no operation of the Lambda API is {route.method} {route.prefix}...{route.suffix}")
         self._hot[found[0].name] = route.operation
 
+    def offered(self) -> Mapping[str, str | None]:
+        """Every operation of AWS's service model, and the module that carries it out; None where it is not offered."""
+        carried_out = {name: operation.__module__ for name, operation in _OPERATIONS.items()}
+        hot = {name: type(operation).__module__ for name, operation in self._hot.items()}
+        return {name: {**carried_out, **hot}.get(name) for name in self._model.operations}
+
     def guarded(self, route: HotRoute) -> HotRoute:
         """``route`` as it may be reached past this API: behind the authorization, if there is one."""
         if self._authorization is None:

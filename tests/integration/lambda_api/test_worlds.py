@@ -24,8 +24,10 @@ def denied(action: str, resource: str = THEIRS) -> tuple[int, str, str]:
     return (
         403,
         "AccessDeniedException",
-        (f"User: arn:aws:iam::000000000000:root is not authorized to perform: lambda:{action} on resource: {resource} "
-        f"because no resource-based policy allows the lambda:{action} action"),
+        (
+            f"User: arn:aws:iam::000000000000:root is not authorized to perform: lambda:{action} on "
+            f"resource: {resource} because no resource-based policy allows the lambda:{action} action"
+        ),
     )
 
 
