@@ -86,8 +86,8 @@ _STREAMER = """\
 CLOSE: tuple[str, None] = ("close", None)
 
 
-def create_streamer(client: Any, name: str, **members: Any) -> None:
-    code = zip_of({"bootstrap": f"#!{sys.executable}\n{textwrap.dedent(_STREAMER)}"})
+def create_streamer(client: Any, name: str, *, interpreter: str = sys.executable, **members: Any) -> None:
+    code = zip_of({"bootstrap": f"#!{interpreter}\n{textwrap.dedent(_STREAMER)}"})
     create(client, name, code, Runtime="provided.al2023", Handler="any", **{"Timeout": 30, **members})
 
 
