@@ -141,6 +141,8 @@ class HttpProtocol(ConnectionState, asyncio.Protocol):
         self._busy = False
         transport, listener = self._transport, self._listener
         if transport is None or transport.is_closing():
+            if type(reply) is StreamedReply:
+                reply.stream.abandon()
             return
         keep_alive = self._keep_alive and not listener.draining
         if type(reply) is StreamedReply:

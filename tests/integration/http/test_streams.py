@@ -1,6 +1,8 @@
 """Bodies in pieces, byte by byte: both ways, behind every door."""
 
 import json
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rie_server.api.exchange import Reply
+from rie_server.api.exchange import Reply, StreamedReply
 from rie_server.app import RuntimeListeners, create_app
 from rie_server.config import Settings
 from tests.integration.http.conftest import RawClient, listening_socket
@@ -141,6 +143,21 @@ def test_a_client_that_leaves_holds_nobody(front: Any) -> None:
         time.sleep(0.002)
     assert not stream.body.is_held
     stream.body.finish()
+
+
+def test_a_client_that_has_left_before_its_reply_began_holds_nobody(front: Any) -> None:
+    client = front.client()
+    client.request("POST", "/2015-03-31/functions/park/invocations")
+    parked = front.parked()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    until(lambda: not parked.is_connected())
+    time.sleep(0.05)
+    stream = Outgoing()
+    parked.complete(StreamedReply(200, (), stream.body))
+    for _ in range(4):
+        stream.body.write(bytes(MB))
+    until(lambda: not stream.body.is_held)
 
 
 def test_a_client_that_never_reads_is_cut_off(quick_front: Any) -> None:

@@ -12,8 +12,8 @@ from tests.integration.invoke.deploying import create, zip_of
 
 # Plays the steps of an event: ["write", TEXT], ["bytes", NUMBER], ["sleep", SECONDS], ["trailers", {...}], ["close"],
 # ["exit", STATUS], ["raw", TEXT], ["touch", PATH], ["print", TEXT]. A write of "@now" sends the time of the write.
-# An event of a function URL has them in its body. Without "close" or "exit" the response ends as it should, and what
-# the server said to it is the next one's "said".
+# An event of a function URL has them in its body; one that is "late" waits so many seconds before anything is sent.
+# Without "close" or "exit" the response ends as it should, and what the server said to it is the next one's "said".
 _STREAMER = """\
     import http.client, json, os, socket, sys, time
 
@@ -80,6 +80,7 @@ _STREAMER = """\
         steps = event["steps"]
         if event.get("tell"):
             steps = [["write", said]]
+        time.sleep(event.get("late", 0))
         said = play(steps, request_id, event.get("content_type", "text/plain"))
     """
 
