@@ -15,6 +15,7 @@ from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
 CLOCKS = ("system", "manual")
+LOG_DELIVERIES = ("none", "cloudwatch")
 AUTHS = ("none", "iam")
 # Settings whose values may hold a password, also where they are not well formed: they are never told.
 SECRETIVE = frozenset({"access_keys", "database_url", "documentdb_endpoints", "mq_endpoints"})
@@ -202,6 +203,9 @@ class Settings:
         (),
         _bootstrap_servers,
         "Where MSK clusters are, ARN=host:port;host:port (commas); others are asked of AWS (GetBootstrapBrokers).",
+    )
+    log_delivery: str = _setting(
+        "none", _one_of(*LOG_DELIVERIES), "Where logs go beside files and the output: none, or cloudwatch (by boto3)."
     )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 

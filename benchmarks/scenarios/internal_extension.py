@@ -36,9 +36,7 @@ def run(effort: Effort) -> ScenarioResult:
             ratio_check(series, metric="p99", of=WITH, to=WITHOUT),
         ),
         notes=(
-            (
-                "The extension is a thread of the handler's own process, and shares its interpreter. A client that calls "
-                "again at once finds the environment busy until the extension has asked for its next event."
-            ),
+            "The extension shares the interpreter of its handler.",
+            "A client that calls again at once finds the environment busy until the extension asks for its next event.",
         ),
     )

@@ -226,7 +226,7 @@ class ProcessExecutor:
         output, output_of_child = os.pipe()
         os.set_blocking(output, False)
         try:
-            process = self._spawner.submit(spawn, launch, output_of_child).result()
+            process = self._spawner.submit(spawn, launch, output_of_child, records=True).result()
         except BaseException:
             os.close(output)
             raise
