@@ -25,6 +25,7 @@ class Invocation:
         waiting_since, started_at: monotonic seconds; ``started_at`` is when a runtime got it (or, when initialization
             is repeated for it, when that began): its timeout counts from there.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
+        runtime_id: ``Lambda-Runtime-Invocation-Id``, where several run in one environment.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
         on_end: gives that place back; set while the answer is delivered.
@@ -37,6 +38,7 @@ class Invocation:
         "lingers",
         "on_end",
         "request",
+        "runtime_id",
         "started_at",
         "trace_header",
         "waiting_since",
@@ -56,6 +58,7 @@ class Invocation:
         self.waiting_since = waiting_since
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
+        self.runtime_id: str | None = None
         self.lingers = False
         self.on_end: Callable[[], None] | None = None
         self._on_result = on_result
@@ -135,6 +138,10 @@ class Environment:
         "timer_due",
     )
 
+    # See ``sharing``.
+    is_shared = False
+    is_seat = False
+
     def __init__(self, environment_id: str, pool: "Pool", log: EnvironmentLog, *, provisioned: bool = False) -> None:
         self.id = environment_id
         self.pool = pool
@@ -160,6 +167,8 @@ class Environment:
     @property
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        if self.function.max_concurrency is not None:
+            return "lambda-managed-instances"
         if self.function.snap_start:
             return "snap-start"
         return "provisioned-concurrency" if self.provisioned else "on-demand"
@@ -179,3 +188,8 @@ class Environment:
         """Hands the duty to answer to the caller; nobody else gets it again."""
         invocation, self.invocation = self.invocation, None
         return invocation
+
+    def take_invocations(self) -> list[tuple["Environment", Invocation]]:
+        """Likewise, of everything that runs here; with who is to be named in the log."""
+        invocation = self.take_invocation()
+        return [] if invocation is None else [(self, invocation)]

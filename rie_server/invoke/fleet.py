@@ -15,6 +15,7 @@ from rie_server.errors import LambdaError, ServiceException, TooManyRequestsExce
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
 from rie_server.invoke.roster import NOTHING, Plan, Roster
+from rie_server.invoke.sharing import new_runtime_id
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.environment import RuntimeMove, RuntimeState
 from rie_server.ports import Clock, LogFactory
@@ -55,9 +56,14 @@ class Fleet:
         self.stop: Carry
         self.on_deadline: Carry
         self._clock = clock
-        self._keepalive_clock = keepalive_clock or clock
+        self.keepalive_clock = keepalive_clock or clock
         self._keepalive_seconds = keepalive_seconds
         self._closing = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Under the lock: whether no more invocations are taken."""
+        return self._closing
 
     # --- invocations ---------------------------------------------------------------------------------------------
 
@@ -68,7 +74,7 @@ class Fleet:
             closing = self._closing
             if not closing:
                 pool = self.roster.pool_for(invocation)
-                environment, poll = self.roster.warmest(pool)
+                environment, poll = pool.warmest()
                 if environment is not None:
                     self.assign(environment, invocation)
                 else:
@@ -107,6 +113,8 @@ class Fleet:
         invocation.deadline_epoch_ms = int((self._clock.now() + environment.deadline - now) * 1000)
         if environment.extensions is not None:
             environment.extensions.invoke(invocation)
+        elif environment.is_seat:
+            invocation.runtime_id = new_runtime_id()
         self.arm(environment)
 
     def ready(self, environment: Environment, poll: Poll) -> tuple[Invocation | None, Plan]:
@@ -124,7 +132,7 @@ class Fleet:
             self.roster.bury(environment)
             return None, self.roster.plan_after([environment])
         environment.poll = poll
-        environment.idle_since = self._keepalive_clock.monotonic()
+        environment.idle_since = self.keepalive_clock.monotonic()
         pool.rest(environment)
         return None, self.roster.feed_starved() if self.roster.starved else NOTHING
 
@@ -200,7 +208,7 @@ class Fleet:
             for pool in self.roster.pools.values():
                 pool.waiting.clear()
             stops = list(self.roster.environments.values())
-            orphans += [owed for environment in stops if (owed := environment.take_invocation())]
+            orphans += [owed for environment in stops for _, owed in environment.take_invocations()]
             for environment in stops:
                 self.roster.bury(environment)
         for invocation in orphans:
@@ -230,12 +238,12 @@ class Fleet:
             self._sweep_soon()
 
     def _reap_in(self, seconds: float) -> None:
-        self._keepalive_clock.call_later(max(seconds, SHORTEST_REAP_SECONDS), self._reap)
+        self.keepalive_clock.call_later(max(seconds, SHORTEST_REAP_SECONDS), self._reap)
 
     def _reap(self) -> None:
         """Stops what has been idle too long, and comes back when the next one may be."""
         with self.lock:
-            idle_limit = self._keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
+            idle_limit = self.keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
             ready = [
                 one
                 for one in self.roster.environments.values()
@@ -253,7 +261,7 @@ class Fleet:
             self._reap_in(self._keepalive_seconds if oldest is None else oldest - idle_limit)
 
     def _arm_patience(self, pool: Pool) -> None:
-        if pool.finishing and not pool.patience_armed and pool.missing(patient=False):
+        if not pool.patience_armed and pool.waiting and pool.about_to_be_free and pool.missing(patient=False):
             pool.patience_armed = True
             self._clock.call_later(FINISHING_PATIENCE_SECONDS, partial(self._lose_patience, pool))
 

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
-from rie_server.invoke.environments import Environment
+from rie_server.invoke.environments import Environment, Invocation
 from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.seating import Seating
 from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
@@ -34,6 +35,7 @@ class Supervisor:
         threads: where environments are started and stopped; ``close`` shuts it down.
 
     Attributes:
+        seating: the workers of environments in which several invocations run at a time.
         shutdowns: environments with extensions that end.
         extensions: the part of this that only extensions need.
     """
@@ -64,6 +66,7 @@ class Supervisor:
             ended=self._ended,
             init_failed=self._init_failed,
         )
+        self.seating = Seating(fleet=fleet, answers=answers, end_init=self.end_init)
         fleet.start = self.start
         fleet.stop = self.stop
         fleet.on_deadline = self.deadline_passed
@@ -168,7 +171,7 @@ class Supervisor:
             bound = environment.bound
             owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
             refusal = restore_refusal(environment.state, overdue=failure.error.status == "timeout")
-            again = owed is not None and failure.again and refusal is None and not bound
+            again = owed is not None and failure.again and refusal is None and not (bound or environment.is_shared)
             successor = fleet.roster.create(pool, bound_to=owed) if again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
@@ -224,6 +227,9 @@ class Supervisor:
             if environment.deadline > self._clock.monotonic():
                 self._fleet.arm(environment)
                 return
+        if environment.is_seat:
+            self.seating.overdue(environment)
+            return
         failure = self._init_failures.get(environment.id)
         extensions, reason = environment.extensions, ShutdownReason.TIMEOUT
         if extensions is not None and extensions.fatal_type is not None:
@@ -251,15 +257,16 @@ class Supervisor:
             state = environment.state
             if environment.extensions is not None and state is not RuntimeState.STOPPED:
                 environment.extensions.reason = reason
-            owed = None
+            owed: list[tuple[Environment, Invocation]] = []
             if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
-                owed = environment.take_invocation()
+                owed = environment.take_invocations()
                 self._fleet.roster.bury(environment)
         if state in INITIALIZING:
             self._init_failed(environment, failure)
         elif state is not RuntimeState.STOPPED:
-            if owed is not None:
-                self._answers.fail(environment, owed, failure.error, failure.payload(owed.request.request_id))
+            for place, invocation in owed:
+                payload = failure.payload(invocation.request.request_id)
+                self._answers.fail(place, invocation, failure.error, payload)
             self._answers.end(environment, failure.error)
             self.stop(environment)
             self._fleet.settle(environment.pool)

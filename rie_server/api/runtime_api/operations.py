@@ -17,6 +17,7 @@ from rie_server.model.function_errors import accepted_error_type
 PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = f"{PREFIX}invocation/"
 _JSON_CONTENT = ("Content-Type", JSON)
+_INVOCATION_ID = "lambda-runtime-invocation-id"
 _ACCEPTED = ConstantReply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
 _RESTORED = ConstantReply(200, (_JSON_CONTENT,), b"")
 _RESPONSE_MODES = (None, "streaming")
@@ -47,6 +48,8 @@ class NextPoll:
             headers.append(("Lambda-Runtime-Client-Context", request.client_context))
         if request.cognito_identity:
             headers.append(("Lambda-Runtime-Cognito-Identity", request.cognito_identity))
+        if invocation.runtime_id is not None:
+            headers.append(("Lambda-Runtime-Invocation-Id", invocation.runtime_id))
         if request.tenant_id:
             headers.append(("Lambda-Runtime-Aws-Tenant-Id", request.tenant_id))
         self.deferred.complete(Reply(200, tuple(headers), request.payload))
@@ -99,10 +102,11 @@ class RuntimeApi:
         if environment_id is None:
             return _stranger()
         request_id = _request_id(request.path, "/response")
+        runtime_id = request.headers.get(_INVOCATION_ID)
         try:
             if request.headers.get("lambda-runtime-function-response-mode") not in _RESPONSE_MODES:
-                self._mailbox.unreadable_response(environment_id, request_id)
-            self._mailbox.response(environment_id, request_id, request.body)
+                self._mailbox.unreadable_response(environment_id, request_id, runtime_id=runtime_id)
+            self._mailbox.response(environment_id, request_id, request.body, runtime_id=runtime_id)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED
@@ -112,7 +116,12 @@ class RuntimeApi:
         if environment_id is None:
             return _stranger()
         try:
-            self._mailbox.error(environment_id, _request_id(request.path, "/error"), request.body)
+            self._mailbox.error(
+                environment_id,
+                _request_id(request.path, "/error"),
+                request.body,
+                runtime_id=request.headers.get(_INVOCATION_ID),
+            )
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED
