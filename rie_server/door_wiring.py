@@ -21,7 +21,6 @@ from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.api.rie_api.paths import Exposition, RieApi
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
-from rie_server.model.caller import access_keys
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.ports import Clock, EventQueue, Invoker
 from rie_server.registry.functions import FunctionRegistry
@@ -44,6 +43,7 @@ def make_doors(
     invoker: Invoker,
     events: EventQueue,
     own_paths: RieApi,
+    authentication: Authentication,
     clock: Clock,
 ) -> Doors:
     lambda_api = LambdaApi(
@@ -51,7 +51,7 @@ def make_doors(
         mappings=mappings,
         settings=settings,
         own_paths=own_paths,
-        authorization=_authorization(settings, registry, clock),
+        authorization=_authorization(settings, registry, authentication),
     )
     invoke = InvokeOperation(
         invoker=invoker,
@@ -93,26 +93,24 @@ def make_own_paths(
 
 
 def make_function_urls(
-    settings: Settings, *, registry: FunctionRegistry, invoker: Invoker, clock: Clock
+    settings: Settings,
+    *,
+    registry: FunctionRegistry,
+    authentication: Authentication,
+    invoker: Invoker,
+    clock: Clock,
 ) -> FunctionUrlFront:
     permission = Permission(
-        authentication=_authentication(settings, clock),
+        authentication=authentication,
         policy=registry.policies.find,
         enforced=settings.auth == "iam",
     )
     return FunctionUrlFront(find=registry.urls.find, permission=permission, invoker=invoker, clock=clock)
 
 
-def _authorization(settings: Settings, registry: FunctionRegistry, clock: Clock) -> Authorization | None:
+def _authorization(
+    settings: Settings, registry: FunctionRegistry, authentication: Authentication
+) -> Authorization | None:
     if settings.auth != "iam":
         return None
-    return Authorization(
-        authentication=_authentication(settings, clock),
-        policy=registry.policies.find,
-        account_id=settings.account_id,
-    )
-
-
-def _authentication(settings: Settings, clock: Clock) -> Authentication:
-    keys = access_keys(settings.access_keys, settings.account_id)
-    return Authentication(access_keys=keys, clock=clock)
+    return Authorization(authentication=authentication, policy=registry.policies.find, account_id=settings.account_id)

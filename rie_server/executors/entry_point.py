@@ -18,18 +18,21 @@ log = logging.getLogger(__name__)
 _PROBE_SECONDS = 20
 
 
-def bootstrap_path(code_directory: Path) -> Path:
-    """The executable of a custom runtime.
+def bootstrap_path(code_directory: Path, layers_directory: Path | None) -> Path:
+    """The executable of a custom runtime: the code's own, or one of a layer.
 
     Raises:
         EnvironmentStartError: there is none, or this machine cannot execute it.
     """
-    path = code_directory / "bootstrap"
-    if not path.is_file():
+    folders = [code_directory] if layers_directory is None else [code_directory, layers_directory]
+    found = [folder / "bootstrap" for folder in folders if (folder / "bootstrap").is_file()]
+    if not found:
         raise EnvironmentStartError(
             "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
         )
-    refusal = launch_refusal(path, "/var/task/bootstrap")
+    path = found[0]
+    shown = "/var/task/bootstrap" if path.parent == code_directory else "/opt/bootstrap"
+    refusal = launch_refusal(path, shown)
     if refusal is not None:
         raise EnvironmentStartError("Runtime.InvalidEntrypoint", f"fork/exec {refusal}")
     return path

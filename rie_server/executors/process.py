@@ -21,6 +21,7 @@ from rie_server.executors.cgroup import Cgroup, CgroupRoot
 from rie_server.executors.entry_point import Interpreters, bootstrap_path
 from rie_server.executors.environment_folders import EnvironmentFolders
 from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.layer_mounts import LAYERS_ROOT, LayerMounts
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
 from rie_server.executors.process_extensions import ExtendedEnvironment, external_extensions
 from rie_server.executors.process_launch import Launch, confine, dies_with_server, failure, spawn
@@ -46,6 +47,7 @@ class ProcessExecutor:
         self._clock = clock
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
+        self._layer_mounts = LayerMounts()
         self._cgroups = CgroupRoot.detect()
         self._dies_with_server = dies_with_server()
         self._watch = FileWatch("process-watch")
@@ -63,6 +65,8 @@ class ProcessExecutor:
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
         arguments, interpreter = self._command(spec.function, code_directory)
+        layers = spec.function.layers_directory
+        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
         try:
             folder = self._folders.create(spec.environment_id)
         except OSError as refused:
@@ -80,15 +84,21 @@ class ProcessExecutor:
                 interpreter=interpreter,
                 temporary_files=folder.temporary_files,
                 runtime_api=self._endpoints.open_address(spec.environment_id),
+                layers=LAYERS_ROOT if mount else layers,
+                runtime=spec.function.runtime or "",
             )
             launch = Launch(
-                arguments=arguments,
+                arguments=[*self._dies_with_server, *mount, *arguments],
                 variables=variables(spec.variables),
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
             if extensions := external_extensions(spec.function.layers_directory):
-                for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
+                for_extensions = replace(
+                    launch,
+                    arguments=[*self._dies_with_server, *mount],
+                    variables=variables(extension_variables(spec.variables)),
+                )
                 return self._launch_extended(launch, for_extensions, extensions, holdings, observer)
             return self._launch(launch, holdings, observer)
         except Exception as refused:
@@ -136,9 +146,8 @@ class ProcessExecutor:
         assert function.runtime is not None
         if function.runtime.startswith("python"):
             interpreter = self._interpreters.path(function.runtime)
-            return [*self._dies_with_server, interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
-        bootstrap = str(bootstrap_path(code_directory))
-        return [*self._dies_with_server, bootstrap], None
+            return [interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
+        return [str(bootstrap_path(code_directory, function.layers_directory))], None
 
     def _cgroup(self, spec: EnvironmentSpec) -> Cgroup | None:
         if self._cgroups is None:
@@ -178,7 +187,7 @@ class ProcessExecutor:
             return runtime
 
         def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
-            arguments = [*self._dies_with_server, str(path)]
+            arguments = [*for_extensions.arguments, str(path)]
             process = self._spawner.submit(spawn, replace(for_extensions, arguments=arguments), output).result()
             self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
             return process

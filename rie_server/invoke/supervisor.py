@@ -6,7 +6,7 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from rie_server.errors import EnvironmentStartError
@@ -19,8 +19,9 @@ from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
 from rie_server.model.environment import INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
-from rie_server.model.environment_variables import environment_variables, log_stream_name
+from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables, log_stream_name
 from rie_server.model.extension import ShutdownReason
+from rie_server.model.function import FunctionVersion
 from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.model.snap_start import restore_refusal
 from rie_server.ports import Clock, Executor
@@ -32,6 +33,7 @@ class Supervisor:
     """
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
+        credentials: the variables of a function's execution role; may block.
         threads: where environments are started and stopped; ``close`` shuts it down.
 
     Attributes:
@@ -49,11 +51,13 @@ class Supervisor:
         neighbours: Mapping[str, str],
         threads: Threads,
         answers: Answers,
+        credentials: Callable[[FunctionVersion], Mapping[str, str]] = lambda _: PLACEHOLDER_CREDENTIALS,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
+        self._credentials = credentials
         self._threads = threads
         self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
@@ -116,6 +120,7 @@ class Supervisor:
 
     def _start(self, environment: Environment) -> None:
         function = environment.function
+        credentials = self._credentials(function)
         with self._fleet.lock:
             if environment.id not in self._fleet.roster.environments:
                 return
@@ -136,6 +141,7 @@ class Supervisor:
             function,
             log_stream=log_stream,
             neighbours=self._neighbours,
+            credentials=credentials,
             initialization_type=environment.initialization_type,
         )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)

@@ -45,19 +45,21 @@ def environment_variables(
     *,
     log_stream: str,
     neighbours: Mapping[str, str],
+    credentials: Mapping[str, str] = PLACEHOLDER_CREDENTIALS,
     initialization_type: str = "on-demand",
 ) -> dict[str, str]:
     """Everything but ``AWS_LAMBDA_RUNTIME_API``, which depends on how the environment reaches the server.
 
     Args:
         neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server; the function's own win.
+        credentials: of the execution role.
     """
     variables = dict(neighbours)
     if function.image_uri is None:
         variables |= _MANAGED_PATHS
     variables |= _OVERRIDABLE
     variables |= function.variables
-    variables |= PLACEHOLDER_CREDENTIALS
+    variables |= credentials
     variables |= {
         "AWS_REGION": function.arn.region,
         "AWS_DEFAULT_REGION": function.arn.region,

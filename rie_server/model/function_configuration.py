@@ -14,7 +14,6 @@ from rie_server.limits import (
     EPHEMERAL_STORAGE_MB_DEFAULT,
     EPHEMERAL_STORAGE_MB_MAXIMUM,
     FUNCTION_NAME_CHARACTERS,
-    LAYERS,
     MANAGED_MEMORY_MB_MAXIMUM,
     MEMORY_MB_DEFAULT,
     MEMORY_MB_MAXIMUM,
@@ -72,6 +71,7 @@ _STORED: Final = (
     "TracingConfig",
     "FileSystemConfigs",
     "ImageConfig",
+    "Layers",
     "SnapStart",
     "TenancyConfig",
     "DurableConfig",
@@ -150,7 +150,8 @@ def _merged(arn: FunctionArn, base: Mapping[str, Any], members: Mapping[str, Any
             merged[name] = {**default, **members[name]}
     if "LoggingConfig" in members:
         merged["LoggingConfig"] = logging_configuration(arn.name, members["LoggingConfig"])
-    _check_layers(arn, members.get("Layers", ()))
+    if not merged.get("Layers"):
+        merged.pop("Layers", None)
     _check_quotas(merged)
     check_tenancy(merged)
     check_managed_instances(merged)
@@ -230,15 +231,3 @@ def _check_environment(variables: Mapping[str, str]) -> None:
             "Lambda was unable to configure your environment variables because the environment variables you have "
             f"provided exceeded the 4KB limit. String measured: {measured}"
         )
-
-
-def _check_layers(arn: FunctionArn, layers: list[str]) -> None:
-    """No layer can be published here yet, so every one that is named does not exist."""
-    if len(layers) > LAYERS:
-        raise InvalidParameterValueException(f"Cannot reference more than {LAYERS} layers.")
-    for layer in layers:
-        if layer.split(":")[3] not in {"", arn.region}:
-            raise InvalidParameterValueException(
-                f"Layers are not in the same region as the function. Layers are expected to be in region {arn.region}."
-            )
-        raise InvalidParameterValueException(f"Layer version {layer} does not exist.")

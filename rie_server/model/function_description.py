@@ -63,6 +63,8 @@ def describe(record: FunctionRecord, *, qualifier: str | None = None) -> dict[st
     }
     shown.update({name: configuration[name] for name in _ECHOED if name in configuration})
     shown.update(_set_members(configuration))
+    if record.current.layers:
+        shown["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.size_bytes} for layer in record.current.layers]
     if code.package_type == "Zip":
         shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": _runtime_version(record)}
     return {name: value for name, value in shown.items() if value is not None}

@@ -112,7 +112,8 @@ class Settling:
                 continue
             ready = replace(record.versions[version].deployment, code=outcome.deployment.code)
             record = settled_version(record, version, ready, revision_id=_new_id())
-            runnables.append(runnable(record.arn, ready, outcome.version.code_directory, version))
+            code, layers = outcome.version.code_directory, outcome.version.layers_directory
+            runnables.append(runnable(record.arn, ready, code, version, layers_directory=layers))
         return record, runnables
 
     def _save(self, record: FunctionRecord, runnables: Iterable[FunctionVersion]) -> None:

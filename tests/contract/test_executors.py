@@ -17,6 +17,7 @@ import pytest
 from rie_server.clock import SystemClock
 from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker import DockerExecutor
+from rie_server.executors.layer_mounts import LayerMounts
 from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
@@ -75,6 +76,18 @@ def detach():
 def hold_pipe_and_leave():
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     os._exit(0)
+
+def layers():
+    import tool
+    program = subprocess.run(["greet"], capture_output=True, text=True).stdout.strip()
+    try:
+        open("/opt/rie-was-here", "w").close()
+        writable = True
+    except OSError:
+        writable = False
+    data = open("/opt/data.txt").read() if os.path.exists("/opt/data.txt") else None
+    return {"module": tool.NAME, "program": program, "opt": sorted(os.listdir("/opt")), "data": data,
+            "writable": writable}
 
 def facts():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -276,6 +289,61 @@ def test_an_environment_sees_the_given_variables_and_nothing_of_the_servers(
     of_images = {"HOSTNAME", "HOME", "LAMBDA_TASK_ROOT", "LANG", "PWD", "OLDPWD", "_"}
     further = set(seen) - set(given) - own - (of_images if bench.executor.name == "docker" else set())
     assert further == set()
+
+
+def layer(folder: Path) -> Path:
+    for name, text, mode in (
+        ("python/tool.py", "NAME = 'tool'", 0o644),
+        ("bin/greet", "#!/bin/sh\necho hello from a layer\n", 0o755),
+        ("data.txt", "data", 0o644),
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+    return folder
+
+
+def look_at_layers(bench: Bench, folder: Path) -> dict[str, Any]:
+    search = {"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"}
+    started = bench.start(layers_directory=folder, variables={"_HANDLER": "app.handler", **search})
+    _, seen = started.api.invoke({"do": "layers"})
+    assert isinstance(seen, dict)
+    return seen
+
+
+def test_layers_are_found_by_their_search_paths(bench: Bench, tmp_path: Path) -> None:
+    seen = look_at_layers(bench, layer(tmp_path / "layer"))
+    assert seen["module"] == "tool"
+    assert seen["program"] == "hello from a layer"
+
+
+def test_layers_are_seen_read_only_at_opt(bench: Bench, tmp_path: Path) -> None:
+    if bench.executor.name == "process" and not LayerMounts().prefix(tmp_path, []):
+        pytest.skip("processes see layers at /opt where the server may mount alone")
+    outside = set(Path("/opt").iterdir())
+    seen = look_at_layers(bench, layer(tmp_path / "layer"))
+    assert seen["opt"] == ["bin", "data.txt", "python"]
+    assert seen["data"] == "data"
+    assert not seen["writable"]
+    assert set(Path("/opt").iterdir()) == outside
+
+
+def test_where_nothing_can_be_mounted_layers_are_found_nevertheless(
+    process_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rie_server.executors.layer_mounts._look", list)
+    seen = look_at_layers(process_bench, layer(tmp_path / "layer"))
+    assert (seen["module"], seen["program"], seen["data"]) == ("tool", "hello from a layer", None)
+
+
+def test_a_layers_bootstrap_runs_where_the_code_has_none(process_bench: Bench, tmp_path: Path) -> None:
+    folder = layer(tmp_path / "layer")
+    (folder / "bootstrap").write_text(BOOTSTRAP)
+    (folder / "bootstrap").chmod(0o755)
+    started = process_bench.start(wait=False, runtime="provided.al2023", layers_directory=folder)
+    assert started.observer.exit() == EnvironmentExit(status=3)
+    assert started.observer.lines[0].startswith(b"bootstrap")
 
 
 def test_output_comes_line_by_line_and_a_last_line_without_newline_at_a_flush(bench: Bench) -> None:

@@ -36,7 +36,7 @@ def read_input(
     for member in shape.members.values():
         target = model.shape(member.shape)
         if member.location == "uri":
-            members[member.name] = parameters[member.wire_name]
+            members[member.name] = _from_text(target, parameters[member.wire_name])
         elif member.location == "querystring" and member.wire_name in query:
             values = query[member.wire_name]
             members[member.name] = values if target.kind == "list" else _from_text(target, values[-1])
