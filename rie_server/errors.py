@@ -79,6 +79,10 @@ class PolicyLengthExceededException(LambdaError):
     code, status, fault, message_key = "PolicyLengthExceededException", 400, "User", "message"
 
 
+class CapacityProviderLimitExceededException(LambdaError):
+    code, status, fault, message_key = "CapacityProviderLimitExceededException", 400, "User", "message"
+
+
 class ResourceNotFoundException(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 

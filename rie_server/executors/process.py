@@ -88,17 +88,14 @@ class ProcessExecutor:
                 runtime=spec.function.runtime or "",
             )
             launch = Launch(
-                arguments=[*self._dies_with_server, *mount, *arguments],
+                prefix=[*self._dies_with_server, *mount],
+                arguments=arguments,
                 variables=variables(spec.variables),
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
-            if extensions := external_extensions(spec.function.layers_directory):
-                for_extensions = replace(
-                    launch,
-                    arguments=[*self._dies_with_server, *mount],
-                    variables=variables(extension_variables(spec.variables)),
-                )
+            if extensions := external_extensions(layers):
+                for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
                 return self._launch_extended(launch, for_extensions, extensions, holdings, observer)
             return self._launch(launch, holdings, observer)
         except Exception as refused:
@@ -187,8 +184,7 @@ class ProcessExecutor:
             return runtime
 
         def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
-            arguments = [*for_extensions.arguments, str(path)]
-            process = self._spawner.submit(spawn, replace(for_extensions, arguments=arguments), output).result()
+            process = self._spawner.submit(spawn, replace(for_extensions, arguments=[str(path)]), output).result()
             self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
             return process
 

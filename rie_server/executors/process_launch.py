@@ -19,8 +19,13 @@ from rie_server.executors.process_environment import Holdings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A command line with everything the kernel needs to run it."""
+    """A command line with everything the kernel needs to run it.
 
+    Attributes:
+        prefix: commands that prepare the process and then become what ``arguments`` name.
+    """
+
+    prefix: list[str]
     arguments: list[str]
     variables: dict[str, str]
     code_directory: Path
@@ -30,7 +35,7 @@ class Launch:
 def spawn(launch: Launch, output: int) -> subprocess.Popen[bytes]:
     """Starts a session of its own that writes to ``output``."""
     return subprocess.Popen(  # noqa: S603 -- running what the user deployed is the purpose
-        launch.arguments,
+        [*launch.prefix, *launch.arguments],
         cwd=launch.code_directory,
         env=launch.variables,
         stdin=subprocess.DEVNULL,
