@@ -37,6 +37,12 @@ def _number(minimum: int, maximum: int) -> Callable[[str], int]:
     return read
 
 
+def _switch(value: str) -> bool:
+    if value not in ("0", "1"):
+        raise ValueError("0 or 1")
+    return value == "1"
+
+
 def _seconds(value: str) -> float:
     try:
         seconds = float(value)
@@ -153,6 +159,9 @@ class Settings:
     )
     code_storage_gb: int = _setting(
         75, _number(1, 1_000_000), "Most code of functions, versions and layers in a region of an account, in GB."
+    )
+    freeze: bool = _setting(
+        False, _switch, "1: environments are frozen between invocations, as in AWS; every invocation gets slower."
     )
     region: str = _setting(
         "us-east-1",

@@ -32,6 +32,7 @@ from rie_server.executors.docker_environment import DockerEnvironment, exit_from
 from rie_server.executors.docker_events import ContainerEnds
 from rie_server.executors.docker_failures import start_failure
 from rie_server.executors.docker_images import DockerImages
+from rie_server.executors.docker_pauses import DockerPauses
 from rie_server.executors.entry_point import bootstrap_path
 from rie_server.executors.file_watch import FileWatch
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
@@ -184,6 +185,7 @@ class DockerExecutor:
             watch=self._watch,
             clock=self._clock,
             keeper=self,
+            pauses=DockerPauses(self._engine),
         )
         try:
             with self._lock:

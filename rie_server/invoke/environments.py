@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rie_server.errors import LambdaError
 from rie_server.invoke.environment_extensions import EnvironmentExtensions
+from rie_server.invoke.freezing import Frost
 from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
@@ -102,6 +103,7 @@ class Environment:
     Attributes:
         pool: where it belongs; also after its end.
         provisioned: it was started ahead, by provisioned concurrency, and is kept whether or not anybody calls.
+        frost: where environments are frozen between invocations, whether this one is.
         bound: the environment was started again for one invocation after its first initialization failed.
         poll: set while the runtime waits in ``next``.
         invocation: set from the hand-over (or the binding) to the answer.
@@ -119,6 +121,7 @@ class Environment:
         "bound",
         "deadline",
         "extensions",
+        "frost",
         "function",
         "id",
         "idle_since",
@@ -159,6 +162,7 @@ class Environment:
         self.restore_started_at: float | None = None
         self.restore_duration_ms: float | None = None
         self.idle_since = 0.0
+        self.frost: Frost | None = None
         self.deadline: float | None = None
         self.timer: Timer | None = None
         self.timer_due = 0.0

@@ -19,10 +19,15 @@ STARVATION_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to carry out after the lock is released. ``NOTHING`` is shared: only a plan of one's own is extended."""
+    """What to carry out after the lock is released. ``NOTHING`` is shared: only a plan of one's own is extended.
+
+    Attributes:
+        rests: idle environments that are to be frozen.
+    """
 
     starts: list[Environment] = field(default_factory=list)
     stops: list[Environment] = field(default_factory=list)
+    rests: list[Environment] = field(default_factory=list)
 
     def extend(self, other: "Plan") -> None:
         self.starts.extend(other.starts)
@@ -48,11 +53,6 @@ class Roster:
         self._clock = clock
         self._logs = logs
         self._max_environments = max_environments
-
-    def pool_for(self, invocation: Invocation) -> Pool:
-        """The pool that an invocation is for: its deployment's, or that of its tenant alone."""
-        function = invocation.function
-        return self.pool_of(function, invocation.request.tenant_id if function.tenant_isolated else None)
 
     def pool_of(self, function: FunctionVersion, tenant_id: str | None = None) -> Pool:
         """The pool of a function's deployment, or of one tenant there, made when it is asked for."""

@@ -8,6 +8,7 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
@@ -82,9 +83,13 @@ class Supervisor:
         extensions = environment.extensions
         if extensions is None or environment.running is None:
             self._threads.submit(self._stop, environment)
+            return
+        self._answers.end(environment)
+        shut_down = partial(self.shutdowns.begin, environment, extensions)
+        if self._fleet.freezer is None:
+            shut_down()
         else:
-            self._answers.end(environment)
-            self.shutdowns.begin(environment, extensions)
+            self._fleet.freezer.when_thawed(environment, shut_down)
 
     def close(self) -> None:
         """Waits until every start and stop that was asked for is done."""
