@@ -37,12 +37,6 @@ def _number(minimum: int, maximum: int) -> Callable[[str], int]:
     return read
 
 
-def _switch(value: str) -> bool:
-    if value not in ("0", "1"):
-        raise ValueError("0 or 1")
-    return value == "1"
-
-
 def _seconds(value: str) -> float:
     try:
         seconds = float(value)
@@ -160,8 +154,8 @@ class Settings:
     code_storage_gb: int = _setting(
         75, _number(1, 1_000_000), "Most code of functions, versions and layers in a region of an account, in GB."
     )
-    freeze: bool = _setting(
-        False, _switch, "1: environments are frozen between invocations, as in AWS; every invocation gets slower."
+    freeze: int = _setting(
+        0, _number(0, 1), "1: environments are frozen between invocations, as in AWS; every invocation gets slower."
     )
     region: str = _setting(
         "us-east-1",
@@ -186,6 +180,11 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")
     drain_seconds: float = _setting(30.0, _seconds, "How long SIGTERM waits for running invocations.")
+    stream_bandwidth: int = _setting(
+        0,
+        _number(0, 64 * 1024 * 1024),
+        "Bytes a second of a streamed response after its first 6 MB (in AWS 2097152); 0: as fast as it goes.",
+    )
     clock: str = _setting(
         "system",
         _one_of(*CLOCKS),

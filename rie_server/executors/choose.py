@@ -119,7 +119,7 @@ def choose_executor(
             data_dir=settings.data_dir,
             endpoints=endpoints,
             clock=clock,
-            freezing=settings.freeze,
+            freezing=bool(settings.freeze),
         )
 
     def docker(kind: type[_Docker]) -> _Docker:

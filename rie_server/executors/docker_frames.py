@@ -8,7 +8,7 @@ _HEADER = struct.Struct(">BxxxL")
 
 
 class FrameReader:
-    """Frames are eight bytes (stream, length) and a payload; stdout and stderr are put into lines apart."""
+    """Frames are eight bytes (stream, length) and a payload; stdout (1) and stderr (2) are put into lines apart."""
 
     __slots__ = ("_buffer", "_streams")
 
@@ -16,9 +16,10 @@ class FrameReader:
         self._buffer = bytearray()
         self._streams: dict[int, LineSplitter] = {}
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """The lines that are complete now, each with its stream."""
         self._buffer += data
-        lines: list[bytes] = []
+        lines: list[tuple[int, bytes]] = []
         at = 0
         while len(self._buffer) - at >= _HEADER.size:
             stream, length = _HEADER.unpack_from(self._buffer, at)
@@ -26,10 +27,10 @@ class FrameReader:
             if len(self._buffer) < end:
                 break
             splitter = self._streams.setdefault(stream, LineSplitter())
-            lines += splitter.feed(bytes(self._buffer[at + _HEADER.size : end]))
+            lines += ((stream, line) for line in splitter.feed(bytes(self._buffer[at + _HEADER.size : end])))
             at = end
         del self._buffer[:at]
         return lines
 
-    def flush(self) -> list[bytes]:
-        return [line for splitter in self._streams.values() for line in splitter.flush()]
+    def flush(self) -> list[tuple[int, bytes]]:
+        return [(stream, line) for stream, splitter in self._streams.items() for line in splitter.flush()]

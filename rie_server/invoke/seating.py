@@ -56,12 +56,18 @@ class Seating:
             pool.park(seat, fleet.keepalive_clock.monotonic())
         return seat, None, roster.feed_starved() if roster.starved else NOTHING
 
-    def take(self, host: Environment, request_id: str, runtime_id: str | None) -> tuple[Seat, Invocation]:
-        """Under the lock: the invocation that a worker answers; raises as ``SharedEnvironment.take`` does."""
+    @staticmethod
+    def addressed(host: Environment, request_id: str, runtime_id: str | None) -> Seat:
+        """Under the lock: the seat of the worker that answers; raises as ``SharedEnvironment.seat_of`` does."""
         assert isinstance(host, SharedEnvironment)
-        seat, invocation = host.take(request_id, runtime_id)
-        host.pool.look_at(host, self._fleet.keepalive_clock.monotonic())
-        return seat, invocation
+        return host.seat_of(request_id, runtime_id)
+
+    def answered(self, seat: Environment) -> None:
+        """Under the lock: a worker has answered; its pool counts it among those that finish."""
+        assert isinstance(seat, Seat)
+        seat.host.finishing += 1
+        seat.host.pool.leave(seat)
+        seat.host.pool.look_at(seat.host, self._fleet.keepalive_clock.monotonic())
 
     def overdue(self, seat: Environment) -> None:
         """A worker's invocation has timed out. Its environment lives, unless no worker of it is left."""

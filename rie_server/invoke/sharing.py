@@ -102,8 +102,8 @@ class SharedEnvironment(Environment):
                 owed.append((seat, invocation))
         return owed
 
-    def take(self, request_id: str, runtime_id: str | None) -> tuple[Seat, Invocation]:
-        """The invocation that a worker has answered, and its seat, which is free.
+    def seat_of(self, request_id: str, runtime_id: str | None) -> Seat:
+        """Whose worker answers an invocation.
 
         Args:
             runtime_id: ``Lambda-Runtime-Invocation-Id``, if the worker sends it: two attempts at one event have the
@@ -117,11 +117,7 @@ class SharedEnvironment(Environment):
             if invocation is None or invocation.request.request_id != request_id:
                 continue
             if runtime_id in (None, invocation.runtime_id):
-                seat.take_invocation()
-                self.pool.leave(seat)
-                self.finishing += 1
-                self.pool.finishing += 1
-                return seat, invocation
+                return seat
         for late_id, late_request_id in self.late.items():
             if runtime_id == late_id or (runtime_id is None and request_id == late_request_id):
                 del self.late[late_id]

@@ -19,7 +19,7 @@ from rie_server.invoke.seating import Seating
 from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
-from rie_server.model.environment import INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
+from rie_server.model.environment import AT_WORK, INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables, log_stream_name
 from rie_server.model.extension import ShutdownReason
 from rie_server.model.function import FunctionVersion
@@ -269,7 +269,7 @@ class Supervisor:
             if environment.extensions is not None and state is not RuntimeState.STOPPED:
                 environment.extensions.reason = reason
             owed: list[tuple[Environment, Invocation]] = []
-            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state is RuntimeState.READY or state in AT_WORK:
                 owed = environment.take_invocations()
                 self._fleet.roster.bury(environment)
         if state in INITIALIZING:
