@@ -178,6 +178,11 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")
     drain_seconds: float = _setting(30.0, _seconds, "How long SIGTERM waits for running invocations.")
+    stream_bandwidth: int = _setting(
+        0,
+        _number(0, 64 * 1024 * 1024),
+        "Bytes a second of a streamed response after its first 6 MB (in AWS 2097152); 0: as fast as it goes.",
+    )
     clock: str = _setting(
         "system",
         _one_of(*CLOCKS),

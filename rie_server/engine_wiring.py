@@ -70,7 +70,13 @@ class Engine:
             answers=answers,
             credentials=self._credentials,
         )
-        mailbox = Mailbox(fleet=self.fleet, supervisor=self._supervisor, answers=answers)
+        mailbox = Mailbox(
+            fleet=self.fleet,
+            supervisor=self._supervisor,
+            answers=answers,
+            clock=clock,
+            stream_bandwidth=settings.stream_bandwidth,
+        )
         extensions = Extensions(fleet=self.fleet, supervisor=self._supervisor, mailbox=mailbox)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)

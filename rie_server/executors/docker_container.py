@@ -78,6 +78,8 @@ class ContainerPlan:
             "nano_cpus": self.nano_processors,
             "pids_limit": limits.ENVIRONMENT_PROCESSES,
             "read_only": True,
+            # The engine's own init is the first process: it reaps, and a runtime that sends itself a signal gets it.
+            "init": True,
             # Functions unpack and run programs there, as on AWS.
             "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={self.temporary_megabytes}m"},  # noqa: S108
             "cap_drop": ["ALL"],

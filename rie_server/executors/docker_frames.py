@@ -8,7 +8,7 @@ _HEADER = struct.Struct(">BxxxL")
 
 
 class FrameReader:
-    """Frames are eight bytes (stream, length) and a payload; stdout and stderr are put into lines apart."""
+    """Frames are eight bytes (stream, length) and a payload; stdout (1) and stderr (2) are put into lines apart."""
 
     __slots__ = ("_buffer", "_streams")
 
@@ -16,20 +16,21 @@ class FrameReader:
         self._buffer = bytearray()
         self._streams: dict[int, OutputReader] = {}
 
-    def feed(self, data: bytes) -> list[Output]:
+    def feed(self, data: bytes) -> list[tuple[int, Output]]:
+        """What is complete now, each with its stream."""
         self._buffer += data
-        lines: list[Output] = []
+        lines: list[tuple[int, Output]] = []
         at = 0
         while len(self._buffer) - at >= _HEADER.size:
             stream, length = _HEADER.unpack_from(self._buffer, at)
             end = at + _HEADER.size + length
             if len(self._buffer) < end:
                 break
-            splitter = self._streams.setdefault(stream, OutputReader())
-            lines += splitter.feed(bytes(self._buffer[at + _HEADER.size : end]))
+            reader = self._streams.setdefault(stream, OutputReader())
+            lines += ((stream, one) for one in reader.feed(bytes(self._buffer[at + _HEADER.size : end])))
             at = end
         del self._buffer[:at]
         return lines
 
-    def flush(self, *, ended: bool = False) -> list[Output]:
-        return [line for splitter in self._streams.values() for line in splitter.flush(ended=ended)]
+    def flush(self, *, ended: bool = False) -> list[tuple[int, Output]]:
+        return [(stream, one) for stream, reader in self._streams.items() for one in reader.flush(ended=ended)]

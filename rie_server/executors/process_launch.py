@@ -19,8 +19,13 @@ from rie_server.executors.process_environment import Holdings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A command line with everything the kernel needs to run it."""
+    """A command line with everything the kernel needs to run it.
 
+    Attributes:
+        prefix: commands that prepare the process and then become what ``arguments`` name.
+    """
+
+    prefix: list[str]
     arguments: list[str]
     variables: dict[str, str]
     code_directory: Path
@@ -35,7 +40,7 @@ def spawn(launch: Launch, output: int, *, records: bool = False) -> subprocess.P
     """
     frames = {"_LAMBDA_TELEMETRY_LOG_FD": str(output)} if records else {}
     return subprocess.Popen(  # noqa: S603 -- running what the user deployed is the purpose
-        launch.arguments,
+        [*launch.prefix, *launch.arguments],
         cwd=launch.code_directory,
         env=launch.variables | frames,
         stdin=subprocess.DEVNULL,

@@ -24,15 +24,26 @@ class Answers:
         self._observer = observer or Unobserved()
         self._traces = traces
 
-    def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
+    def answer(
+        self,
+        environment: Environment,
+        invocation: Invocation,
+        payload: bytes,
+        error: str | None,
+        *,
+        streamed: tuple[float, int] | None = None,
+    ) -> None:
         """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it.
 
         With extensions the log is written at the end of the invocation, by ``end``.
+
+        Args:
+            streamed: when (monotonic seconds) the answer began that has come piece by piece, and its size in bytes.
         """
         if invocation.trace is not None:
             invocation.trace.answered(self._clock.monotonic(), payload, error)
         if environment.log.is_observed:
-            environment.log.answered(self._measured(invocation, payload))
+            environment.log.answered(self._measured(invocation, streamed or (None, len(payload))))
         if environment.extensions is not None and environment.extensions.ending is not None:
             environment.extensions.ending.answered(payload, error)
         elif invocation.request.want_log_tail:
@@ -42,11 +53,13 @@ class Answers:
             invocation.finish(payload, error)
             self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
 
-    def _measured(self, invocation: Invocation, payload: bytes) -> RuntimeAnswer:
+    def _measured(self, invocation: Invocation, streamed: tuple[float | None, int]) -> RuntimeAnswer:
+        began_at, produced_bytes = streamed
         return RuntimeAnswer(
             request_id=invocation.request.request_id,
             duration_ms=(self._clock.monotonic() - invocation.started_at) * 1000,
-            produced_bytes=len(payload),
+            produced_bytes=produced_bytes,
+            latency_ms=None if began_at is None else (began_at - invocation.started_at) * 1000,
         )
 
     def report(

@@ -13,6 +13,7 @@ from rie_server.model.environment import LEGAL_MOVES, ON_DEMAND, RuntimeMove, Ru
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
+from rie_server.streaming import ResponseSink
 
 if TYPE_CHECKING:
     from rie_server.invoke.pool import Pool
@@ -25,6 +26,7 @@ class Invocation:
     Attributes:
         waiting_since, started_at: monotonic seconds; ``started_at`` is when a runtime got it (or, when initialization
             is repeated for it, when that began): its timeout counts from there.
+        sink: who takes a streamed response; None collects it.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
         trace: set where the invocation is sampled.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
@@ -39,6 +41,7 @@ class Invocation:
         "lingers",
         "on_end",
         "request",
+        "sink",
         "started_at",
         "trace",
         "trace_header",
@@ -52,8 +55,10 @@ class Invocation:
         trace_header: str,
         on_result: Callable[[InvokeResult], None],
         waiting_since: float,
+        sink: ResponseSink | None = None,
     ) -> None:
         self.request = request
+        self.sink = sink
         self.function = function
         self.trace_header = trace_header
         self.waiting_since = waiting_since

@@ -16,7 +16,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
-from rie_server.model.environment import INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
+from rie_server.model.environment import AT_WORK, INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables
 from rie_server.model.extension import ShutdownReason
 from rie_server.model.function import FunctionVersion
@@ -265,7 +265,7 @@ class Supervisor:
             if environment.extensions is not None and state is not RuntimeState.STOPPED:
                 environment.extensions.reason = reason
             owed = None
-            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state is RuntimeState.READY or state in AT_WORK:
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
         if state in INITIALIZING:

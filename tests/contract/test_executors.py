@@ -423,6 +423,13 @@ def test_a_crash_is_told_as_its_signal(bench: Bench) -> None:
     assert started.observer.exit() == EnvironmentExit(signal=signal.SIGSEGV)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_runtime_that_sends_itself_a_signal_ends_by_it(bench: Bench, number: int) -> None:
+    started = bench.start()
+    started.api.events.put({"do": "kill_itself", "number": number})
+    assert started.observer.exit() == EnvironmentExit(signal=number)
+
+
 def test_memory_beyond_the_limit_ends_the_environment_as_out_of_memory(bench: Bench) -> None:
     started = bench.start(memory_mb=128)
     started.api.events.put({"do": "hog"})
@@ -842,23 +849,51 @@ def test_an_image_that_does_not_exist_is_refused_and_leaves_nothing(docker_bench
     assert docker_bench.endpoints.open == {}
 
 
+CANNOT_START = [
+    (ImageConfig(entry_point=("/no/such/program",)), "fork/exec /no/such/program: no such file or directory"),
+    (ImageConfig(entry_point=("no-such-program",)), "fork/exec no-such-program: executable file not found in $PATH"),
+    (ImageConfig(entry_point=("/etc/hostname",)), "fork/exec /etc/hostname: permission denied"),
+]
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    ("config", "error_type"),
-    [
-        (ImageConfig(entry_point=("/no/such/program",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(entry_point=("no-such-program",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(entry_point=("/etc/hostname",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(working_directory="/etc/passwd"), "Runtime.InvalidWorkingDir"),
-    ],
-)
-def test_an_image_that_cannot_start_is_refused_with_awss_type_and_leaves_nothing(
-    docker_bench: Bench, config: ImageConfig, error_type: str
+@pytest.mark.parametrize(("config", "words"), CANNOT_START)
+def test_an_entry_point_that_cannot_start_is_told_in_awss_words(
+    docker_bench: Bench, config: ImageConfig, words: str
 ) -> None:
     image = f"rie-server/{docker_bench.runtime}"
+    started = docker_bench.start(wait=False, image_uri=image, runtime=None, code_directory=None, image_config=config)
+    assert started.observer.exit() == EnvironmentExit(launch_error=words)
+    assert started.observer.lines == []
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("config", "words"), CANNOT_START)
+def test_beside_extensions_an_entry_point_that_cannot_start_is_told_in_awss_words(
+    docker_bench: Bench, images: list[str], config: ImageConfig, words: str
+) -> None:
+    function = with_extensions(docker_bench, images, {"stays": SLEEPS})
+    started = docker_bench.start(wait=False, **{**function, "image_config": config})
+    assert started.observer.exit() == EnvironmentExit(launch_error=words)
+
+
+@pytest.mark.docker
+def test_an_image_without_its_working_directory_is_refused_and_leaves_nothing(docker_bench: Bench) -> None:
+    image = f"rie-server/{docker_bench.runtime}"
+    config = ImageConfig(working_directory="/etc/passwd")
     with pytest.raises(EnvironmentStartError) as refused:
         docker_bench.start(wait=False, image_uri=image, runtime=None, code_directory=None, image_config=config)
-    assert refused.value.error_type == error_type
+    assert refused.value.error_type == "Runtime.InvalidWorkingDir"
+    assert docker_bench.left() == []
+    assert docker_bench.endpoints.open == {}
+
+
+@pytest.mark.docker
+def test_more_than_ten_extensions_are_too_many_and_leave_nothing(docker_bench: Bench, images: list[str]) -> None:
+    function = with_extensions(docker_bench, images, {f"extension-{number}": SLEEPS for number in range(11)})
+    with pytest.raises(EnvironmentStartError) as refused:
+        docker_bench.start(wait=False, **function)
+    assert refused.value.error_type == "Extension.TooManyExtensions"
     assert docker_bench.left() == []
     assert docker_bench.endpoints.open == {}
 
@@ -879,8 +914,8 @@ def test_containers_of_a_server_that_is_gone_are_removed_and_those_of_a_living_o
     docker_bench.start()
     executor = docker_bench.executor
     assert executor.remove_orphans() == 0
-    executor._owner, own = "999999999:1", executor._owner
+    executor._planner._owner, own = "999999999:1", executor._planner._owner
     docker_bench.start()
-    executor._owner = own
+    executor._planner._owner = own
     assert executor.remove_orphans() == 1
     assert len(docker_bench.left()) == 1

@@ -48,8 +48,8 @@ def test_frames_do_not_depend_on_how_the_bytes_arrive_and_streams_do_not_mix(siz
     data = frame(1, b"out ") + frame(2, b"err\n") + frame(1, b"put\nrest") + frame(2, b"")
     reader = FrameReader()
     lines = [line for piece in cut(data, sizes) for line in reader.feed(piece)]
-    assert lines == [b"err", b"out put"]
-    assert reader.flush() == [b"rest"]
+    assert lines == [(2, b"err"), (1, b"out put")]
+    assert reader.flush() == [(1, b"rest")]
 
 
 def log_frame(kind: int, text: bytes, microseconds: int = 1_500_000) -> bytes:
