@@ -84,20 +84,9 @@ class PartitionLane:
         self._kick()
 
     @property
-    def is_full(self) -> bool:
-        return self._buffer.is_full
-
-    @property
-    def is_overfull(self) -> bool:
-        return self._buffer.is_overfull
-
-    @property
-    def is_hungry(self) -> bool:
-        return self._buffer.is_hungry
-
-    @property
-    def has_room(self) -> bool:
-        return self._buffer.has_room
+    def buffer(self) -> PartitionBuffer:
+        """What waits here; only to be looked at."""
+        return self._buffer
 
     @property
     def is_busy(self) -> bool:
