@@ -223,6 +223,17 @@ class RuntimeApiError(RieError):
         self.message = message
 
 
+def invalid_request_id() -> RuntimeApiError:
+    """The runtime answers an invocation that is not its current one."""
+    return RuntimeApiError(400, "InvalidRequestID", "Invalid request ID")
+
+
+def payload_too_large(limit_bytes: int) -> RuntimeApiError:
+    return RuntimeApiError(
+        413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit_bytes} bytes)."
+    )
+
+
 class EnvironmentStartError(RieError):
     """An environment could not be started.
 

@@ -50,7 +50,6 @@ class DockerExecutor:
         self, *, server_id: str, owner: str, runtime_image: str, endpoints: RuntimeEndpoints, clock: Clock
     ) -> None:
         self._server_id = server_id
-        self._owner = owner
         self._runtime_image = runtime_image
         self._endpoints = endpoints
         self._clock = clock
