@@ -24,6 +24,7 @@ from benchmarks.scenarios import (
     rabbitmq,
     server_start,
     sqs,
+    streaming,
     throughput,
     warm_invoke,
 )
@@ -40,6 +41,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     server_start,
     idle_memory,
     payload,
+    streaming,
     control_plane,
     internal_extension,
     idle_environments,
