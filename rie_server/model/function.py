@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rie_server.model.arn import FunctionArn
+from rie_server.model.durable_config import DurableConfig
 from rie_server.model.log_settings import LogSettings
 
 
@@ -35,6 +36,7 @@ class FunctionVersion:
         code_directory: the unpacked zip, read-only; None for images.
         image_uri: None for zip packages.
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
+        durable: None for all but durable functions.
         log_settings: the format of its log, and levels.
     """
 
@@ -53,6 +55,7 @@ class FunctionVersion:
     image_config: ImageConfig
     log_group: str
     role: str
+    durable: DurableConfig | None = None
     log_settings: LogSettings = field(default_factory=LogSettings)
 
     @property
