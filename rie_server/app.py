@@ -18,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from rie_server.api.exchange import Deferred, Reply, Request
 from rie_server.api.guard import Guard, cors_headers
-from rie_server.api.mount import request_from_flask, response_of, view
+from rie_server.api.mount import request_from_flask, response_of, view, wait
 from rie_server.api.refusals import refusal, server_fault, unknown_path
 from rie_server.api.routing import HotTable, is_runtime_path
 from rie_server.api.serving import Server
@@ -58,7 +58,7 @@ def _app(server: Server) -> flask.Flask:
     # A rule without methods takes them all; more specific rules win over this one.
     app.url_map.add(Rule("/<anything:path>", endpoint="operation"))
     app.extensions["rie_server"] = server
-    app.before_request(_keeper(Guard(server.settings)))
+    app.before_request(_keeper(Guard(server.settings, server.function_urls)))
     app.after_request(_add_cors)
     app.register_error_handler(Exception, _render_unexpected)
     return app
@@ -102,9 +102,9 @@ def _keeper(guard: Guard) -> Callable[[], flask.Response | None]:
         request = environ["rie.request"] = request_from_flask()
         if _listener() == "runtime":
             return None  # browsers do not come here
-        reply = guard.refuse(request)
-        if reply is not None:
-            return response_of(reply)
+        answer = guard.answer(request)
+        if answer is not None:
+            return response_of(wait(answer) if isinstance(answer, Deferred) else answer)
         if "origin" in request.headers:
             environ["rie.cors_origin"] = request.headers["origin"]
         return None

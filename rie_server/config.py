@@ -15,8 +15,9 @@ from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
 CLOCKS = ("system", "manual")
+AUTHS = ("none", "iam")
 # Settings whose values may hold a password, also where they are not well formed: they are never told.
-SECRETIVE = frozenset({"database_url", "documentdb_endpoints", "mq_endpoints"})
+SECRETIVE = frozenset({"access_keys", "database_url", "documentdb_endpoints", "mq_endpoints"})
 
 
 def _setting(default: Any, read: Callable[[str], Any], doc: str) -> Any:
@@ -106,6 +107,16 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
+def _access_keys(value: str) -> tuple[tuple[str, str, str], ...]:
+    """Id, secret and principal (an account, a service, or nothing)."""
+    entries = [
+        re.fullmatch(r"(\w{1,128})=(\S+?)(?:@(\d{12}|[a-z0-9.-]+\.amazonaws\.com))?", entry) for entry in _names(value)
+    ]
+    if None in entries:
+        raise ValueError("a list such as KEY=SECRET,KEY=SECRET@123456789012,KEY=SECRET@s3.amazonaws.com")
+    return tuple((entry[1], entry[2], entry[3] or "") for entry in entries if entry is not None)
+
+
 def _addresses(schemes: str, example: str) -> Callable[[str], tuple[tuple[str, str], ...]]:
     """``arn=url`` by commas. A URL may hold commas itself (a replica set), so an entry begins where an ARN does."""
 
@@ -151,6 +162,14 @@ class Settings:
         "rie-server/{runtime}",
         _image_pattern,
         "Image in which Docker runs zip functions; {runtime} is for example python3.12.",
+    )
+    auth: str = _setting(
+        "none", _one_of(*AUTHS), "Who may call the Lambda API: none asks nobody, iam wants signed requests."
+    )
+    access_keys: tuple[tuple[str, str, str], ...] = _setting(
+        (),
+        _access_keys,
+        "Keys that sign requests: KEY=SECRET, KEY=SECRET@ACCOUNT or KEY=SECRET@SERVICE (commas); empty: test=test.",
     )
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")

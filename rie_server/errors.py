@@ -83,6 +83,13 @@ class ResourceNotFoundException(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 
 
+class ProvisionedConcurrencyConfigNotFoundException(LambdaError):
+    code, status, fault, message_key = "ProvisionedConcurrencyConfigNotFoundException", 404, "User", "message"
+
+    def __init__(self) -> None:
+        super().__init__("No Provisioned Concurrency Config found for this function")
+
+
 class CodeSigningConfigNotFoundException(LambdaError):
     code, status, fault = "CodeSigningConfigNotFoundException", 404, "User"
 
@@ -162,6 +169,22 @@ class SerializationException(LambdaError):
 
 class AccessDeniedException(LambdaError):
     code, status, fault = "AccessDeniedException", 403, None
+
+
+class MissingAuthenticationTokenException(LambdaError):
+    code, status, fault, message_key = "MissingAuthenticationTokenException", 403, None, "message"
+
+
+class UnrecognizedClientException(LambdaError):
+    code, status, fault, message_key = "UnrecognizedClientException", 403, None, "message"
+
+
+class InvalidSignatureException(LambdaError):
+    code, status, fault, message_key = "InvalidSignatureException", 403, None, "message"
+
+
+class IncompleteSignatureException(LambdaError):
+    code, status, fault, message_key = "IncompleteSignatureException", 403, None, "message"
 
 
 class RequestEntityTooLargeException(LambdaError):

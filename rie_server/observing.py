@@ -20,8 +20,14 @@ class InvocationObserver(Protocol):
     that anybody else may hold for long, and never raise.
     """
 
-    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None:
-        """The function has run; ``function`` as the caller named it, with its qualifier."""
+    def invocation_ended(
+        self, function: FunctionArn, *, duration_ms: float, failed: bool, provisioned: bool | None = None
+    ) -> None:
+        """The function has run; ``function`` as the caller named it, with its qualifier.
+
+        Args:
+            provisioned: whether it ran in an environment of provisioned concurrency; None where it has none.
+        """
 
     def invocation_throttled(self, function: FunctionArn) -> None:
         """429: it was not run."""
@@ -30,7 +36,9 @@ class InvocationObserver(Protocol):
 class Unobserved:
     """The observer where nobody wants to know."""
 
-    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None: ...
+    def invocation_ended(
+        self, function: FunctionArn, *, duration_ms: float, failed: bool, provisioned: bool | None = None
+    ) -> None: ...
 
     def invocation_throttled(self, function: FunctionArn) -> None: ...
 
@@ -44,6 +52,13 @@ class ConcurrencyCounts(Protocol):
     @property
     def unreserved_running(self) -> int:
         """Those of functions without reserved concurrency."""
+
+
+class ProvisionedCounts(Protocol):
+    """What provisioned concurrency does now."""
+
+    def provisioned_by_function(self) -> Mapping[FunctionArn, tuple[int, int]]:
+        """Of each version or alias that has some: how many of its environments work, and how many there are."""
 
 
 class EventJournal(Protocol):

@@ -109,6 +109,14 @@ class StreamSource(EventSource, Protocol):
             ShardGoneError: the shard has been trimmed away.
         """
 
+    def watch(self, arrived: Callable[[str], None]) -> None:
+        """Has a source that is sent its records call ``arrived`` with the name of a shard that has something to read,
+        from any thread; it must not block.
+        """
+
+    def note(self) -> str | None:
+        """What a user should know of how the stream is read; None mostly."""
+
 
 class ChangeStreamSource(EventSource, Protocol):
     """DocumentDB: one stream, read by one thread at a time. Resume tokens are JSON documents."""

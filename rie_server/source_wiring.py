@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
 from rie_server.errors import LambdaError, SourceError
@@ -33,6 +32,7 @@ from rie_server.sources.cluster_access import ClusterAccess
 from rie_server.sources.dynamodb_streams import DynamoDbStreamSource
 from rie_server.sources.kafka_access import KafkaAccess
 from rie_server.sources.kinesis import KinesisSource
+from rie_server.sources.kinesis_fan_out import FanOutSource
 from rie_server.sources.sqs import SqsSource
 from rie_server.sources.sqs_inspector import SqsInspector
 from rie_server.sources.stream_inspector import StreamInspector
@@ -44,22 +44,28 @@ from rie_server.telemetry.poll_metrics import PollMetrics
 # The longest that SQS lets a call wait, and connections: each poller that waits for messages holds one.
 LONG_POLL_SECONDS = 20.0
 QUEUE_CONNECTIONS = 1000
+# Kinesis sends an event every few seconds, also where nothing arrives.
+PUSH_SECONDS = 30.0
 STREAM_CONNECTIONS = 200
 
 
 class SourceClients:
     """Clients of AWS's services for everything that sources ask; ``polls`` is for calls that wait for messages,
-    ``streams`` for those that read shards.
+    ``streams`` for those that read shards, ``pushes`` for shards that are sent.
     """
 
     def __init__(self) -> None:
         self.calls = ServiceClients()
         self.streams = ServiceClients(connections=STREAM_CONNECTIONS, plain_timestamps=True)
+        self.pushes = ServiceClients(
+            long_poll_seconds=PUSH_SECONDS, connections=QUEUE_CONNECTIONS, plain_timestamps=True
+        )
         self.polls = ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
 
     def close(self) -> None:
         self.calls.close()
         self.streams.close()
+        self.pushes.close()
         self.polls.close()
 
 
@@ -147,14 +153,16 @@ class SourceWiring:
             real=tools.real,
         )
 
-    def _kinesis_source(self, mapping: EventSourceMapping) -> KinesisSource:
+    def _kinesis_source(self, mapping: EventSourceMapping) -> StreamSource:
         def role() -> str:
             """Of the function, if there is one now: without it no event is sent anyway."""
             with suppress(LambdaError):
                 return self._tools.catalog.resolve(mapping.function).role
             return ""
 
-        return KinesisSource(mapping.source_arn or "", role=role, clients=self._tools.clients.streams)
+        arn, clients = mapping.source_arn or "", self._tools.clients
+        polled = KinesisSource(arn, role=role, clients=clients.streams)
+        return FanOutSource(arn, polled=polled, clients=clients.pushes) if "/consumer/" in arn else polled
 
     def _dynamodb_source(self, mapping: EventSourceMapping) -> DynamoDbStreamSource:
         return DynamoDbStreamSource(mapping.source_arn or "", clients=self._tools.clients.streams)
@@ -240,7 +248,3 @@ def make_mappings(
         on_gone=metrics.forget,
         real=real,
     )
-
-
-def mapping_operations(mappings: EventSourceMappings, metrics: PollMetrics) -> MappingOperations:
-    return MappingOperations(mappings=mappings, describe=mappings.manager.describe, counts=metrics.numbers)

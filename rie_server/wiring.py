@@ -10,12 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from rie_server.api.exchange import HotRoute
-from rie_server.api.lambda_api.invoke import InvokeOperation
-from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
-from rie_server.api.lambda_api.router import LambdaApi
-from rie_server.api.rie_api.clock import ClockOperations
-from rie_server.api.rie_api.events import EventOperations
-from rie_server.api.rie_api.paths import RieApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
@@ -23,6 +17,7 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
+from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths
 from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
 from rie_server.executors.choose import choose_executor
@@ -30,6 +25,7 @@ from rie_server.invoke.answers import Answers
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
+from rie_server.invoke.provisioning import Provisioning
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
@@ -37,7 +33,7 @@ from rie_server.model.invocation import InvokeRequest
 from rie_server.owner import current_owner, is_alive
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.template_deployment import TemplateDeployment
-from rie_server.source_wiring import SourceClients, make_mappings, mapping_operations
+from rie_server.source_wiring import SourceClients, make_mappings
 from rie_server.stores.code import ZipCodeStore
 from rie_server.stores.database import Database, sqlite_url
 from rie_server.stores.event_survey import DatabaseEventSurvey
@@ -143,7 +139,12 @@ class RieServer:
             concurrency_limit=concurrency_limit,
             observer=self._metrics,
         )
-        self._registry.invoke_settings.tell(self._front_controller.concurrency)
+        concurrency = self._front_controller.concurrency
+        self._registry.invoke_settings.tell(concurrency)
+        self._provisioning = Provisioning(
+            fleet=self._fleet, catalog=self._registry, concurrency=concurrency, clock=clock
+        )
+        self._registry.provisioned.tell(self._provisioning)
 
     def _make_events(self) -> None:
         self._event_log = EventLog(survey=DatabaseEventSurvey(self._database), clock=self._time.clock)
@@ -194,33 +195,29 @@ class RieServer:
     def _make_doors(self) -> None:
         mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
-        own_paths = RieApi(
-            clock=ClockOperations(self._time),
-            events=EventOperations(events=self._event_log, real=self._clock),
-            mappings=mapping_operations(self._mappings, self._metrics.polls),
-            metrics=partial(self._metrics.expose, self._front_controller.concurrency),
+        self.function_urls = make_function_urls(
+            self.settings, registry=self._registry, invoker=self._front_controller, clock=self._clock
         )
-        self.lambda_api = LambdaApi(
-            registry=self._registry, mappings=self._mappings, settings=self.settings, own_paths=own_paths
+        own_paths = make_own_paths(
+            time=self._time,
+            event_log=self._event_log,
+            mappings=self._mappings,
+            polls=self._metrics.polls,
+            function_urls=self.function_urls,
+            metrics=partial(self._metrics.expose, self._front_controller.concurrency, self._provisioning),
+            clock=self._clock,
         )
-        invoke = InvokeOperation(
+        doors = make_doors(
+            self.settings,
+            registry=self._registry,
+            mappings=self._mappings,
             invoker=self._front_controller,
-            catalog=self._registry,
             events=self._events,
-            settings=self.settings,
+            own_paths=own_paths,
             clock=self._clock,
-            validate=self.lambda_api.validate_invoke,
         )
-        invoke_async = InvokeAsyncOperation(
-            catalog=self._registry,
-            events=self._events,
-            settings=self.settings,
-            clock=self._clock,
-            validate=self.lambda_api.validate_invoke,
-        )
-        self.lambda_api.mount_hot(invoke.route)
-        self.lambda_api.mount_hot(invoke_async.route)
-        self.hot_routes: Sequence[HotRoute] = (invoke.route, *self.runtime_api.hot_routes)
+        self.lambda_api = doors.lambda_api
+        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self.runtime_api.hot_routes)
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:

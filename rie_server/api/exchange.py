@@ -26,11 +26,12 @@ class Connection(Protocol):
 class Request:
     """``path`` is URL-decoded without the query, which stays raw; header names are lower case.
 
-    ``body_bytes`` is the length of the body as it was sent: more than ``len(body)`` where the server kept only the
-    beginning of one that is larger than any operation accepts.
+    ``raw_path`` is the path as it was sent, percent-encoded: signatures are made of it. ``body_bytes`` is the length of
+    the body as it was sent: more than ``len(body)`` where the server kept only the beginning of one that is larger than
+    any operation accepts.
     """
 
-    __slots__ = ("body", "body_bytes", "connection", "headers", "method", "path", "query")
+    __slots__ = ("body", "body_bytes", "connection", "headers", "method", "path", "query", "raw_path")
 
     def __init__(
         self,
@@ -41,9 +42,11 @@ class Request:
         body: bytes,
         connection: Connection,
         body_bytes: int | None = None,
+        raw_path: str | None = None,
     ) -> None:
         self.method = method
         self.path = path
+        self.raw_path = path if raw_path is None else raw_path
         self.query = query
         self.headers = headers
         self.body = body

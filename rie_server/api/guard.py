@@ -8,8 +8,9 @@ Pure, but for ``Guard``'s memory of Host names it has let in; thread-safe.
 """
 
 import ipaddress
+from typing import Protocol
 
-from rie_server.api.exchange import Reply, Request
+from rie_server.api.exchange import Deferred, Reply, Request
 from rie_server.api.refusals import refusal
 from rie_server.config import Settings
 
@@ -52,19 +53,31 @@ def cors_headers(origin: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+class Urls(Protocol):
+    """The front of function URLs: they are open to web pages, by rules of their own."""
+
+    def owns(self, request: Request, host: str) -> bool:
+        """Whether ``request`` is to a function URL."""
+
+    def __call__(self, request: Request) -> Reply | Deferred: ...
+
+
 class Guard:
-    """Looks at every request to the Lambda API, at both doors."""
+    """Looks at every request to the Lambda API, at both doors; what is for a function URL it hands over."""
 
-    __slots__ = ("_known", "_settings")
+    __slots__ = ("_known", "_settings", "_urls")
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, urls: Urls | None = None) -> None:
         self._settings = settings
+        self._urls = urls
         self._known: set[str] = set()
 
-    def refuse(self, request: Request) -> Reply | None:
+    def answer(self, request: Request) -> Reply | Deferred | None:
         """None lets the request pass; a reply answers it in the operation's stead (also a CORS preflight)."""
         host = request.headers.get("host")
         if host is not None and host not in self._known:
+            if self._urls is not None and self._urls.owns(request, host):
+                return self._urls(request)
             if not host_is_known(host, self._settings):
                 return refusal("lambda", 403, "AccessDeniedException", _unknown_host(host))
             if len(self._known) < _REMEMBERED_HOSTS:
@@ -72,6 +85,8 @@ class Guard:
         origin = request.headers.get("origin")
         if origin is None:
             return None
+        if self._urls is not None and self._urls.owns(request, host or ""):
+            return self._urls(request)
         if not origin_is_allowed(origin, host or "", self._settings):
             return refusal("lambda", 403, "AccessDeniedException", f"Origin {origin} is not in RIE_CORS_ORIGINS.")
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:

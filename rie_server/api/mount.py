@@ -10,6 +10,7 @@ Thread-safe.
 import select
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import flask
 
@@ -67,7 +68,7 @@ def view(operation: Operation) -> Callable[..., flask.Response]:
             if slot is not None:
                 slot.deferred = answer
                 return flask.Response()
-            answer = _wait(answer)
+            answer = wait(answer)
         return response_of(answer)
 
     return handle
@@ -84,6 +85,7 @@ def request_from_flask() -> Request:
         {name.lower(): value for name, value in current.headers.items()},
         current.get_data(cache=False),
         connection,
+        raw_path=current.environ.get("RAW_URI", quote(current.path)).partition("?")[0],
     )
 
 
@@ -95,7 +97,8 @@ def response_of(reply: Reply) -> flask.Response:
     return response
 
 
-def _wait(deferred: Deferred) -> Reply:
+def wait(deferred: Deferred) -> Reply:
+    """Blocks until the reply is there, or its client is gone."""
     while (reply := deferred.wait(_LOOK_SECONDS)) is None:
         if not deferred.is_connected():
             return _CLIENT_GONE

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rie_server.api.exchange import Deferred, HotRoute, Reply, Request
+from rie_server.api.guard import Urls
 from rie_server.config import Settings
 
 Operation = Callable[[Request], Reply | Deferred]
@@ -33,6 +34,10 @@ class Server(Protocol):
     @property
     def lambda_api(self) -> Operation:
         """Every request to the Lambda API that is not hot. May block."""
+
+    @property
+    def function_urls(self) -> Urls | None:
+        """The front of function URLs. Never blocks."""
 
     @property
     def runtime_api(self) -> Operation:

@@ -53,7 +53,7 @@ class Front:
 
     def mount(self, server: Server, application: Application) -> None:
         """What the listeners answer with; before the first of them accepts."""
-        guard = Guard(server.settings)
+        guard = Guard(server.settings, server.function_urls)
         self._lambda.handle = HotPath(
             listener="lambda",
             table=HotTable(server.hot_routes, "lambda"),

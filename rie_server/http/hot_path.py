@@ -41,9 +41,9 @@ class HotPath:
 
     def handle(self, request: Request, send: Send) -> None:
         if self._guard is not None:
-            reply = self._guard.refuse(request)
-            if reply is not None:
-                send(reply)
+            answer = self._guard.answer(request)
+            if answer is not None:
+                _give(answer, send)
                 return
             if "origin" in request.headers:
                 send = _cors(self._guard, request, send)
@@ -61,10 +61,14 @@ class HotPath:
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             answer = server_fault(self._listener)
-        if isinstance(answer, Deferred):
-            answer.attach(send)
-        else:
-            send(answer)
+        _give(answer, send)
+
+
+def _give(answer: Reply | Deferred, send: Send) -> None:
+    if isinstance(answer, Deferred):
+        answer.attach(send)
+    else:
+        send(answer)
 
 
 def _cors(guard: Guard, request: Request, send: Send) -> Send:

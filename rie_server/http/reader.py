@@ -205,9 +205,11 @@ class RequestReader:
         if self._upgrade and not self._replayed:
             return  # see _go_on_without_upgrade
         body = self._body if self._chunks is None else b"".join(self._chunks)
-        path, query = self._target()
+        path, query, raw_path = self._target()
         parser = self._parser
-        request = Request(parser.get_method().decode(), path, query, self._headers, body, self._sink, self._body_bytes)
+        request = Request(
+            parser.get_method().decode(), path, query, self._headers, body, self._sink, self._body_bytes, raw_path
+        )
         keep_alive = parser.should_keep_alive()
         text, self._unknown_head = self._unknown_head, None
         if text is not None and keep_alive and not self._http10 and (not body or self._limits.heads_recur):
@@ -235,11 +237,13 @@ class RequestReader:
         head = b"%s / HTTP/1.1\r\n%s\r\n" % (method, "".join(framing).encode("latin-1"))
         self._parse(head + data[offset:])
 
-    def _target(self) -> tuple[str, str]:
-        """Path and query of the request line; the authority of an absolute URL takes the place of Host."""
+    def _target(self) -> tuple[str, str, str | None]:
+        """Path, query and, where it is another one, path as it was sent, of the request line; the authority of an
+        absolute URL takes the place of Host.
+        """
         url = self._url
         if url.startswith(b"/") and b"?" not in url and b"%" not in url:
-            return url.decode("utf-8", "replace"), ""
+            return url.decode("utf-8", "replace"), "", None
         if not url.startswith(b"/") and url != b"*":
             try:
                 parsed = httptools.parse_url(url)
@@ -249,9 +253,10 @@ class RequestReader:
             self._headers["host"] = ((parsed.host or b"") + port).decode("latin-1")
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
         raw_path, _, query = url.partition(b"?")
-        if b"%" in raw_path:
-            raw_path = unquote_to_bytes(raw_path)
-        return raw_path.decode("utf-8", "replace"), query.decode("latin-1")
+        if b"%" not in raw_path:
+            return raw_path.decode("utf-8", "replace"), query.decode("latin-1"), None
+        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        return path, query.decode("latin-1"), raw_path.decode("latin-1")
 
     def _check_head(self) -> None:
         size_bytes = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers.items())
@@ -267,8 +272,12 @@ def _head_too_large() -> Refusal:
 
 
 def _remember_head(text: bytes, request: Request) -> None:
-    """Not one that says more of the body than its length, nor a signed one, which never comes again."""
+    """Not one that says more of the body than its length, nor a signed one, which never comes again, nor an encoded
+    path.
+    """
     headers = request.headers
+    if request.raw_path != request.path:
+        return
     if int(headers.get("content-length", 0)) != len(request.body) or not _SINGULAR.isdisjoint(headers):
         return
     if len(_heads) >= _HEADS_REMEMBERED:

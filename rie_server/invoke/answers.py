@@ -45,7 +45,12 @@ class Answers:
         duration_ms = (ended_at - invocation.started_at) * 1000
         # What an invocation used shows in a reading that was taken after it had begun.
         max_age_seconds = max(duration_ms / 1000, MEMORY_READING_SECONDS)
-        self._observer.invocation_ended(invocation.request.function, duration_ms=duration_ms, failed=failed)
+        self._observer.invocation_ended(
+            invocation.request.function,
+            duration_ms=duration_ms,
+            failed=failed,
+            provisioned=None if environment.pool.allotment is None else environment.provisioned,
+        )
         init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
         return environment.log.finished(
             InvocationReport(

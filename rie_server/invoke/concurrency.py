@@ -1,6 +1,7 @@
 """Who may run now: reserved concurrency for the functions that have it, the rest of the account for all others.
 
-Promises: a function never has more than its reservation, the others together never more than what is left; a change of
+Promises: a function never has more than its reservation, the others together never more than what is left; what is
+provisioned for a function is its own, whatever the others do, and it may have more of what is left; a change of
 a reservation ends nothing that runs, which counts from then on where its function belongs. Constant time, one short
 lock; only a change of a reservation looks at all functions. Fills the registry's ``Reservations``.
 Thread-safe.
@@ -14,13 +15,28 @@ from rie_server.model.concurrency_rules import unreserved
 
 
 class RunningFunction:
-    """How many invocations of one function run, and how many may when it has a reservation. Guarded by the lock."""
+    """How many invocations of one function run, and how many may when it has a reservation. Guarded by the lock.
 
-    __slots__ = ("reserved", "running")
+    Attributes:
+        provisioned: executions that are its own without a reservation; further ones come from what all share.
+    """
+
+    __slots__ = ("provisioned", "reserved", "running")
 
     def __init__(self) -> None:
         self.running = 0
         self.reserved: int | None = None
+        self.provisioned = 0
+
+    @property
+    def shared(self) -> int:
+        """Those that run at the expense of what all functions share."""
+        return max(0, self.running - self.provisioned) if self.reserved is None else 0
+
+    @property
+    def held(self) -> int:
+        """Executions that nobody else may use."""
+        return self.provisioned if self.reserved is None else self.reserved
 
 
 class Concurrency:
@@ -44,7 +60,7 @@ class Concurrency:
 
     @property
     def unreserved_running(self) -> int:
-        """Those of them whose functions have no reservation."""
+        """Those of them that run neither by a reservation nor on what their function has provisioned."""
         return self._unreserved_running
 
     def running_of(self, function: FunctionArn) -> int:
@@ -69,9 +85,10 @@ class Concurrency:
             if function is None:
                 function = self._functions[arn] = RunningFunction()
             if function.reserved is None:
-                if self._unreserved_running >= self._unreserved_limit:
-                    raise TooManyRequestsException("ConcurrentInvocationLimitExceeded")
-                self._unreserved_running += 1
+                if function.running >= function.provisioned:
+                    if self._unreserved_running >= self._unreserved_limit:
+                        raise TooManyRequestsException("ConcurrentInvocationLimitExceeded")
+                    self._unreserved_running += 1
             elif function.running >= function.reserved:
                 raise _beyond_reservation(function.reserved)
             function.running += 1
@@ -83,30 +100,41 @@ class Concurrency:
         with self._lock:
             function.running -= 1
             self._running -= 1
-            if function.reserved is None:
+            if function.reserved is None and function.running >= function.provisioned:
                 self._unreserved_running -= 1
 
     def reserve(self, function: FunctionArn, executions: int | None) -> None:
         """See the registry's ``Reservations``."""
         with self._lock:
             known = self._functions.setdefault(function, RunningFunction())
-            if (known.reserved is None) != (executions is None):
-                self._unreserved_running += known.running if executions is None else -known.running
+            self._unreserved_running -= known.shared
             known.reserved = executions
+            self._unreserved_running += known.shared
+            self._divide()
+
+    def provide(self, function: FunctionArn, executions: int) -> None:
+        """Keeps ``executions`` for a function, provisioned ones, which may have more out of what all share."""
+        with self._lock:
+            if not executions and function not in self._functions:
+                return
+            known = self._functions.setdefault(function, RunningFunction())
+            self._unreserved_running -= known.shared
+            known.provisioned = executions
+            self._unreserved_running += known.shared
             self._divide()
 
     def forget(self, function: FunctionArn) -> None:
         """See the registry's ``Reservations``. What still runs of it counts among the unreserved until it ends."""
         with self._lock:
             known = self._functions.pop(function, None)
-            if known is not None and known.reserved is not None:
-                self._unreserved_running += known.running
-                known.reserved = None
+            if known is not None and (known.reserved is not None or known.provisioned):
+                self._unreserved_running -= known.shared
+                known.reserved, known.provisioned = None, 0
+                self._unreserved_running += known.shared
                 self._divide()
 
     def _divide(self) -> None:
-        reserved = (one.reserved for one in self._functions.values() if one.reserved is not None)
-        self._unreserved_limit = unreserved(self._limit, reserved)
+        self._unreserved_limit = unreserved(self._limit, (one.held for one in self._functions.values()))
 
 
 def _beyond_reservation(reserved: int) -> TooManyRequestsException:

@@ -4,13 +4,17 @@ Not thread-safe by themselves: every field is read and written under the fleet's
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rie_server.errors import LambdaError
+from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
+
+if TYPE_CHECKING:
+    from rie_server.invoke.pool import Pool
 
 
 class Invocation:
@@ -79,6 +83,8 @@ class Environment:
     """One execution environment.
 
     Attributes:
+        pool: where it belongs; also after its end.
+        provisioned: it was started ahead, by provisioned concurrency, and is kept whether or not anybody calls.
         bound: the environment was started again for one invocation after its first initialization failed.
         poll: set while the runtime waits in ``next``.
         invocation: set from the hand-over (or the binding) to the answer.
@@ -101,16 +107,20 @@ class Environment:
         "last_request_id",
         "log",
         "poll",
+        "pool",
+        "provisioned",
         "running",
         "state",
         "timer",
         "timer_due",
     )
 
-    def __init__(self, environment_id: str, function: FunctionVersion, log: EnvironmentLog) -> None:
+    def __init__(self, environment_id: str, pool: "Pool", log: EnvironmentLog, *, provisioned: bool = False) -> None:
         self.id = environment_id
-        self.function = function
+        self.pool = pool
+        self.function: FunctionVersion = pool.function
         self.log = log
+        self.provisioned = provisioned
         self.state = RuntimeState.STARTED
         self.bound = False
         self.running: RunningEnvironment | None = None
@@ -123,6 +133,18 @@ class Environment:
         self.deadline: float | None = None
         self.timer: Timer | None = None
         self.timer_due = 0.0
+
+    @property
+    def initialization_type(self) -> str:
+        """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        return "provisioned-concurrency" if self.provisioned else "on-demand"
+
+    @property
+    def init_timeout_seconds(self) -> float:
+        """How long initialization may take, if no invocation waits for it alone."""
+        if self.provisioned:
+            return max(INIT_TIMEOUT_AHEAD_SECONDS, self.function.timeout_seconds)
+        return INIT_TIMEOUT_SECONDS
 
     def may(self, move: RuntimeMove) -> bool:
         return (self.state, move) in LEGAL_MOVES

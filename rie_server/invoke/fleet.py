@@ -17,7 +17,6 @@ from rie_server.invoke.pool import Pool
 from rie_server.invoke.roster import NOTHING, Plan, Roster
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.environment import RuntimeMove, RuntimeState
-from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock, LogFactory
 
 # An environment that has answered asks for more within a millisecond; one that takes longer is not waited for.
@@ -68,7 +67,7 @@ class Fleet:
         with self.lock:
             closing = self._closing
             if not closing:
-                pool = self.roster.pool_of(invocation.function)
+                pool = self.roster.pool_for(invocation)
                 environment, poll = self.roster.warmest(pool)
                 if environment is not None:
                     self.assign(environment, invocation)
@@ -111,8 +110,8 @@ class Fleet:
 
         Returns what the caller does without the lock: hand over the invocation, and carry out the plan.
         """
-        pool = self.roster.pool_of(environment.function)
-        makes_room = self.roster.starved and self.roster.somebody_starves(pool)
+        pool = environment.pool
+        makes_room = self.roster.starved and not environment.provisioned and self.roster.somebody_starves(pool)
         if pool.waiting and not makes_room:
             invocation = pool.waiting.popleft()
             self.assign(environment, invocation)
@@ -122,18 +121,26 @@ class Fleet:
             return None, self.roster.plan_after([environment])
         environment.poll = poll
         environment.idle_since = self._keepalive_clock.monotonic()
-        pool.idle.append(environment)
+        pool.rest(environment)
         return None, self.roster.feed_starved() if self.roster.starved else NOTHING
 
     # --- environments --------------------------------------------------------------------------------------------
 
-    def settle(self, function: FunctionVersion) -> None:
+    @staticmethod
+    def who_waits_for(environment: Environment) -> Invocation | None:
+        """Under the lock: takes the oldest invocation out of the waiting line that an initializing environment was
+        started for, if it was.
+        """
+        waiting = environment.pool.waiting
+        return waiting.popleft() if waiting and not environment.provisioned else None
+
+    def settle(self, pool: Pool) -> None:
         """Starts what the waiting lines need after an environment has gone."""
         with self.lock:
-            pool = self.roster.pools.get(function.deployment_id)
             plan = Plan()
-            if pool is not None:
-                plan.extend(self.roster.plan(pool))
+            plan.extend(self.roster.plan(pool))
+            if pool.allotment is not None and not self._closing:
+                plan.extend(self.roster.refill(pool))
             if self.roster.starved:
                 plan.extend(self.roster.feed_starved())
         self.carry_out(plan)
@@ -160,10 +167,10 @@ class Fleet:
         key = str(function.unqualified), function.qualifier or LATEST
         stops: list[Environment] = []
         with self.lock:
-            for deployment_id, pool in list(self.roster.pools.items()):
-                if pool.function.key == key and deployment_id != current_deployment_id:
+            for pool in list(self.roster.pools.values()):
+                if pool.function.key == key and pool.function.deployment_id != current_deployment_id:
                     pool.retired = True
-                    stops += pool.idle
+                    stops += (*pool.standing, *pool.idle)
             for environment in stops:
                 self.roster.bury(environment)
             plan = self.roster.plan_after(stops)
@@ -200,14 +207,19 @@ class Fleet:
         self._clock.call_later(SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        """Throttles whoever has waited too long for room."""
+        """Throttles whoever has waited too long for room, and makes up for what provisioned concurrency lacks."""
         refused: list[Invocation] = []
+        plan = Plan()
         with self.lock:
             now = self._clock.monotonic()
             for pool in self.roster.pools.values():
                 while pool.waiting and not pool.starting and pool.waiting[0].waiting_since + PLACEMENT_SECONDS <= now:
                     refused.append(pool.waiting.popleft())
             closing = self._closing
+            if not closing:
+                for pool in [one for one in self.roster.pools.values() if one.allotment is not None]:
+                    plan.extend(self.roster.refill(pool))
+        self.carry_out(plan)
         for invocation in refused:
             invocation.refuse(throttled())
         if not closing:
@@ -220,7 +232,11 @@ class Fleet:
         """Stops what has been idle too long, and comes back when the next one may be."""
         with self.lock:
             idle_limit = self._keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
-            ready = [one for one in self.roster.environments.values() if one.state is RuntimeState.READY]
+            ready = [
+                one
+                for one in self.roster.environments.values()
+                if one.state is RuntimeState.READY and not one.provisioned
+            ]
             stops = [one for one in ready if one.idle_since <= idle_limit]
             for environment in stops:
                 self.roster.bury(environment)

@@ -12,6 +12,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.model.arn import FunctionArn
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.recursion import first_hop, has_lineage, hop
+from rie_server.model.tenancy import check_tenant
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, FunctionCatalog
 
@@ -47,6 +48,8 @@ class FrontController:
 
     def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
         function = self._catalog.resolve(request.function)
+        if function.tenant_isolated or request.tenant_id is not None:
+            check_tenant(function, request.tenant_id)
         trace_header = self._next_hop(request.trace_header, function.arn)
         concurrency = self.concurrency
         try:

@@ -94,11 +94,11 @@ class Mailbox:
         """Under the lock: ends what the environment was doing before it asked for the next invocation."""
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
-            self._fleet.roster.pool_of(environment.function).finishing -= 1
+            environment.pool.finishing -= 1
         elif before is RuntimeState.STARTED:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
-            self._fleet.roster.pool_of(environment.function).idle.remove(environment)
+            environment.pool.rouse(environment)
             environment.poll = None
 
     def _take(self, environment_id: str, request_id: str, move: RuntimeMove) -> tuple[Environment, Invocation]:
@@ -112,7 +112,7 @@ class Mailbox:
             if invocation is None:
                 raise _invalid_request_id()
             environment.move(move)
-            self._fleet.roster.pool_of(environment.function).finishing += 1
+            environment.pool.finishing += 1
             return environment, invocation
 
 

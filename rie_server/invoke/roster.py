@@ -34,6 +34,8 @@ NOTHING = Plan()
 class Roster:
     """All environments of all functions.
 
+    Two tenants of a function that keeps them apart have pools of their own, so no environment ever serves both.
+
     Attributes:
         starved: somebody waits for whom there is no room.
     """
@@ -46,31 +48,39 @@ class Roster:
         self._logs = logs
         self._max_environments = max_environments
 
-    def pool_of(self, function: FunctionVersion) -> Pool:
-        """The pool of a function's deployment, made when it is asked for."""
-        pool = self.pools.get(function.deployment_id)
+    def pool_for(self, invocation: Invocation) -> Pool:
+        """The pool that an invocation is for: its deployment's, or that of its tenant alone."""
+        function = invocation.function
+        return self.pool_of(function, invocation.request.tenant_id if function.tenant_isolated else None)
+
+    def pool_of(self, function: FunctionVersion, tenant_id: str | None = None) -> Pool:
+        """The pool of a function's deployment, or of one tenant there, made when it is asked for."""
+        key = function.deployment_id if tenant_id is None else f"{function.deployment_id} {tenant_id}"
+        pool = self.pools.get(key)
         if pool is None:
-            pool = self.pools[function.deployment_id] = Pool(function)
+            pool = self.pools[key] = Pool(key, function)
         return pool
 
-    def create(self, function: FunctionVersion, bound_to: Invocation | None = None) -> Environment:
-        """A new environment on the books, for the waiting line or for one invocation alone."""
+    def create(self, pool: Pool, bound_to: Invocation | None = None, *, provisioned: bool = False) -> Environment:
+        """A new environment on the books: for the waiting line, for one invocation alone, or ahead of any."""
         environment_id = uuid4().hex
-        environment = Environment(environment_id, function, self._logs.open(function, environment_id))
-        pool = self.pool_of(function)
-        pool.environments.add(environment)
+        log = self._logs.open(pool.function, environment_id)
+        environment = Environment(environment_id, pool, log, provisioned=provisioned)
         self.environments[environment_id] = environment
-        if bound_to is None:
-            pool.starting += 1
-        else:
+        if bound_to is not None:
             environment.bound = True
             environment.invocation = bound_to
             bound_to.started_at = self._clock.monotonic()
+        pool.expect(environment)
         return environment
 
     def bury(self, environment: Environment) -> None:
         """Takes an environment off the books. The caller stops it and then calls ``settle``."""
-        pool = self.pool_of(environment.function)
+        pool = environment.pool
+        if environment.provisioned and pool.allotment is not None:
+            initialized = environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR)
+            has_served = environment.last_request_id is not None
+            pool.allotment.lost(self._clock.monotonic(), initialized=initialized, has_served=has_served)
         pool.forget(environment)
         environment.state = RuntimeState.STOPPED
         environment.poll = None
@@ -78,18 +88,19 @@ class Roster:
         if environment.timer is not None:
             environment.timer.cancel()
         del self.environments[environment.id]
-        if pool.is_spent:
-            del self.pools[environment.function.deployment_id]
+        self.drop_spent(pool)
 
-    def waiting_for(self, function: FunctionVersion) -> Invocation | None:
-        """Takes the oldest invocation out of a deployment's waiting line."""
-        pool = self.pool_of(function)
-        return pool.waiting.popleft() if pool.waiting else None
+    def drop_spent(self, pool: Pool) -> None:
+        """Forgets a pool that has nothing left."""
+        if pool.is_spent:
+            self.pools.pop(pool.key, None)
 
     def warmest(self, pool: Pool) -> tuple[Environment | None, Poll | None]:
-        """Takes the environment that was used last, if its runtime still listens."""
-        while pool.idle:
-            environment = pool.idle.pop()
+        """Takes the environment that was used last, of those that were started ahead if there is one, if its runtime
+        still listens.
+        """
+        while idle := pool.standing or pool.idle:
+            environment = idle.pop()
             poll, environment.poll = environment.poll, None
             if poll is not None and poll.is_connected():
                 return environment, poll
@@ -106,14 +117,22 @@ class Roster:
             return NOTHING
         plan = Plan()
         for _ in range(missing):
-            if len(self.environments) >= self._max_environments:
-                victim = self._longest_idle()
-                if victim is None:
-                    self.starved = True
-                    break
-                self.bury(victim)
-                plan.stops.append(victim)
-            plan.starts.append(self.create(pool.function))
+            if not self._make_room(plan):
+                self.starved = True
+                break
+            plan.starts.append(self.create(pool))
+        return plan
+
+    def refill(self, pool: Pool) -> Plan:
+        """What a pool's allotment lacks: starts, at the cap in place of the longest idle of all."""
+        allotment = pool.allotment
+        if allotment is None or pool.retired or self._clock.monotonic() < allotment.not_before:
+            return NOTHING
+        plan = Plan()
+        for _ in range(allotment.wanted - sum(one.provisioned for one in pool.environments)):
+            if not self._make_room(plan):
+                break  # a later sweep finds some
+            plan.starts.append(self.create(pool, provisioned=True))
         return plan
 
     def plan_after(self, stops: list[Environment]) -> Plan:
@@ -142,6 +161,17 @@ class Roster:
             for other in self.pools.values()
             if other is not pool
         )
+
+    def _make_room(self, plan: Plan) -> bool:
+        """Lets one more environment be, if need be in place of the longest idle; False where there is none."""
+        if len(self.environments) < self._max_environments:
+            return True
+        victim = self._longest_idle()
+        if victim is None:
+            return False
+        self.bury(victim)
+        plan.stops.append(victim)
+        return True
 
     def _longest_idle(self) -> Environment | None:
         idle = [pool.idle[0] for pool in self.pools.values() if pool.idle]

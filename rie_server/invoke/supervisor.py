@@ -14,7 +14,6 @@ from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
-from rie_server.limits import INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.environment_variables import environment_variables, log_stream_name
 from rie_server.model.function_errors import PlatformError, exited, timed_out
@@ -108,7 +107,9 @@ class Supervisor:
         environment.deadline = None
         if not environment.bound:
             environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
-            self._fleet.roster.pool_of(environment.function).starting -= 1
+            environment.pool.initialized(environment)
+            if environment.provisioned and environment.pool.allotment is not None:
+                environment.pool.allotment.came_to_stand()
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -124,7 +125,7 @@ class Supervisor:
             environment.init_started_at = self._clock.monotonic()
             bound_to = environment.invocation
             environment.deadline = (
-                environment.init_started_at + INIT_TIMEOUT_SECONDS
+                environment.init_started_at + environment.init_timeout_seconds
                 if bound_to is None
                 else bound_to.started_at + function.timeout_seconds
             )
@@ -134,7 +135,12 @@ class Supervisor:
             environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
         date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
         log_stream = log_stream_name(function, environment.id, date)
-        variables = environment_variables(function, log_stream=log_stream, neighbours=self._neighbours)
+        variables = environment_variables(
+            function,
+            log_stream=log_stream,
+            neighbours=self._neighbours,
+            initialization_type=environment.initialization_type,
+        )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
             running = self._executor.start(spec, Watch(environment, self))
@@ -159,15 +165,13 @@ class Supervisor:
         The first failure starts another environment for the invocation that has waited longest, whose time runs from
         then on; the second one (and one that a new attempt cannot mend) is that invocation's answer.
         """
-        fleet, function = self._fleet, environment.function
+        fleet, pool = self._fleet, environment.pool
         with fleet.lock:
             if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
                 return
             bound = environment.bound
-            owed = environment.take_invocation() if bound else fleet.roster.waiting_for(function)
-            successor = (
-                fleet.roster.create(function, bound_to=owed) if owed is not None and again and not bound else None
-            )
+            owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
+            successor = fleet.roster.create(pool, bound_to=owed) if owed is not None and again and not bound else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
             duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
@@ -187,7 +191,7 @@ class Supervisor:
             self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)
-        fleet.settle(function)
+        fleet.settle(pool)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -207,7 +211,7 @@ class Supervisor:
                 error = exited(exit_)
                 self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
-            self._fleet.settle(environment.function)
+            self._fleet.settle(environment.pool)
 
     def deadline_passed(self, environment: Environment) -> None:
         """The environment's timer: what runs has timed out, unless its deadline has moved on since.
@@ -235,7 +239,7 @@ class Supervisor:
             if owed is not None:
                 self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
             self.stop(environment)
-            self._fleet.settle(environment.function)
+            self._fleet.settle(environment.pool)
 
     def _stop(self, environment: Environment) -> None:
         try:

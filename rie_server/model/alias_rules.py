@@ -18,6 +18,7 @@ from rie_server.errors import (
 from rie_server.model.alias import Alias
 from rie_server.model.arn import LATEST
 from rie_server.model.function_record import FunctionRecord
+from rie_server.model.provisioned_concurrency import check_alias
 from rie_server.model.qualified_config import with_gone_config
 
 _ADDITIONAL_VERSIONS: Final = 1
@@ -72,16 +73,18 @@ def with_changed_alias(record: FunctionRecord, members: Mapping[str, Any], *, re
         revision_id=revision_id,
     )
     _check_targets(record, alias)
+    check_alias(record, alias)
     return _with(record, alias)
 
 
 def without_alias(record: FunctionRecord, name: str) -> FunctionRecord:
-    """``record`` without an alias and without what was set for it; as it is where there is no such alias."""
+    """``record`` without an alias, its URL and what was set for it; as it is where there is no such alias."""
     if name not in record.aliases:
         return record
     return replace(
         with_gone_config(record, name),
         aliases={key: alias for key, alias in record.aliases.items() if key != name},
+        urls={key: url for key, url in record.urls.items() if key != name},
     )
 
 

@@ -167,8 +167,10 @@ class ShardRead:
     Attributes:
         next_iterator: None at the end of a shard that was closed.
         behind_seconds: how far the answer is from the shard's tip; 0 at the tip.
+        is_pushed: the source tells when there is more to read, and answers with what it has been sent.
     """
 
     records: tuple[SourceRecord, ...]
     next_iterator: str | None
     behind_seconds: float = 0.0
+    is_pushed: bool = False

@@ -38,6 +38,7 @@ class FunctionVersion:
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
         durable: None for all but durable functions.
         log_settings: the format of its log, and levels.
+        tenant_isolated: an environment serves invocations of one tenant alone.
     """
 
     arn: FunctionArn
@@ -57,6 +58,7 @@ class FunctionVersion:
     role: str
     durable: DurableConfig | None = None
     log_settings: LogSettings = field(default_factory=LogSettings)
+    tenant_isolated: bool = False
 
     @property
     def key(self) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_arn import check_dead_letter
 from rie_server.model.function_code import refuse_publish_to
 from rie_server.model.runtimes import check_not_deprecated
+from rie_server.model.tenancy import check_tenancy
 
 _RESERVED_VARIABLES: Final = frozenset(
     {
@@ -147,6 +148,7 @@ def _merged(arn: FunctionArn, base: Mapping[str, Any], members: Mapping[str, Any
         merged["LoggingConfig"] = logging_configuration(arn.name, members["LoggingConfig"])
     _check_layers(arn, members.get("Layers", ()))
     _check_quotas(merged)
+    check_tenancy(merged)
     _check_environment(merged.get("Environment", {}).get("Variables", {}))
     if "Runtime" in members:
         check_not_deprecated(members["Runtime"])

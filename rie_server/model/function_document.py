@@ -16,10 +16,12 @@ from rie_server.model.function_record import (
     Deployment,
     FunctionRecord,
     LifeCycle,
+    ProvisionedConcurrency,
     PublishedVersion,
     State,
     UpdateStatus,
 )
+from rie_server.model.function_url import AuthType, FunctionUrl, InvokeMode
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 
@@ -41,12 +43,14 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
             qualifier: _flat(settings) for qualifier, settings in record.event_invoke_settings.items()
         },
         "reserved_concurrency": record.reserved_concurrency,
+        "provisioned": {qualifier: _flat(one) for qualifier, one in record.provisioned.items()},
         "recursive_loop": record.recursive_loop,
         "versions": [_version_document(version) for version in record.versions.values()],
         "aliases": [_flat(alias) for alias in record.aliases.values()],
         "last_version": record.last_version,
         "gone_configs": {qualifier: _flat(config) for qualifier, config in record.gone_configs.items()},
         "policies": {qualifier: _flat(policy) for qualifier, policy in record.policies.items()},
+        "urls": {qualifier: _flat(url) for qualifier, url in record.urls.items()},
     }
 
 
@@ -67,6 +71,9 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
             for qualifier, settings in document.get("event_invoke_settings", {}).items()
         },
         reserved_concurrency=document.get("reserved_concurrency"),
+        provisioned={
+            qualifier: ProvisionedConcurrency(**one) for qualifier, one in document.get("provisioned", {}).items()
+        },
         recursive_loop=RecursiveLoop(document.get("recursive_loop", RecursiveLoop.TERMINATE)),
         versions={version.version: version for version in versions},
         aliases={alias.name: alias for alias in aliases},
@@ -78,6 +85,7 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
             qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
             for qualifier, policy in document.get("policies", {}).items()
         },
+        urls={qualifier: _url(url) for qualifier, url in document.get("urls", {}).items()},
     )
 
 
@@ -104,6 +112,11 @@ def _version_document(version: PublishedVersion) -> dict[str, Any]:
 def _version(document: Mapping[str, Any]) -> PublishedVersion:
     deployment, life = _deployment(document["deployment"]), _life(document["life"])
     return PublishedVersion(**{**document, "deployment": deployment, "life": life})
+
+
+def _url(document: Mapping[str, Any]) -> FunctionUrl:
+    typed = {"auth_type": AuthType(document["auth_type"]), "invoke_mode": InvokeMode(document["invoke_mode"])}
+    return FunctionUrl(**{**document, **typed})
 
 
 def _life(document: Mapping[str, Any]) -> LifeCycle:

@@ -15,6 +15,7 @@ from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.function_url import FunctionUrl
 from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
@@ -87,6 +88,14 @@ class PublishedVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionedConcurrency:
+    """How many environments stand ready for a version or an alias, and since when (``LastModified``)."""
+
+    executions: int
+    last_modified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRecord:
     """A function as it stands.
 
@@ -98,12 +107,14 @@ class FunctionRecord:
         last_modified: ``2026-01-01T00:00:00.000+0000``.
         event_invoke_settings: by qualifier.
         reserved_concurrency: executions kept for this function, and its most at a time; None when nothing is reserved.
+        provisioned: provisioned concurrency by qualifier.
         version: which version ``current``, ``serving`` and ``life`` are about; see ``at``.
         versions: the published ones by number, in the order of their numbers.
         aliases: by name.
         last_version: the number that was given last, also by an earlier function of this name; none is given twice.
         gone_configs: what held last for the events of versions and aliases that were deleted since.
         policies: resource policies by qualifier; the function's own is under the empty text.
+        urls: function URLs by alias; the function's own is under the empty text.
     """
 
     arn: FunctionArn
@@ -115,6 +126,7 @@ class FunctionRecord:
     last_modified: str
     event_invoke_settings: Mapping[str, EventInvokeSettings] = field(default_factory=dict)
     reserved_concurrency: int | None = None
+    provisioned: Mapping[str, ProvisionedConcurrency] = field(default_factory=dict)
     recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE
     version: str = LATEST
     versions: Mapping[str, PublishedVersion] = field(default_factory=dict)
@@ -122,6 +134,7 @@ class FunctionRecord:
     last_version: int = 0
     gone_configs: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
     policies: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+    urls: Mapping[str, FunctionUrl] = field(default_factory=dict)
 
     def version_of(self, qualifier: str | None) -> str | None:
         """The version that a qualifier means, of an alias the first one; None where there is no such qualifier."""
@@ -149,6 +162,16 @@ class FunctionRecord:
             last_modified=published.last_modified,
             version=version,
         )
+
+    @property
+    def provisioned_total(self) -> int:
+        """Executions that are provisioned for all versions and aliases together."""
+        return sum(one.executions for one in self.provisioned.values())
+
+    @property
+    def held_concurrency(self) -> int:
+        """Executions of the account that are this function's alone: reserved, or else provisioned."""
+        return self.provisioned_total if self.reserved_concurrency is None else self.reserved_concurrency
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:
@@ -194,6 +217,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        tenant_isolated=bool(configuration.get("TenancyConfig")),
     )
 
 

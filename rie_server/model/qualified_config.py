@@ -64,6 +64,7 @@ def with_gone_config(record: FunctionRecord, qualifier: str) -> FunctionRecord:
         record,
         gone_configs=dict(list(kept.items())[-KEPT_GONE_QUALIFIERS:]),
         event_invoke_settings=_without(record.event_invoke_settings, qualifier),
+        provisioned=_without(record.provisioned, qualifier),
         policies=_without(record.policies, qualifier),
     )
 

@@ -54,6 +54,7 @@ class StreamPoller:
         self._look_again = False
         self._failures = 0
         self._timer: Timer | None = None
+        tools.source.watch(self._on_arrival)
 
     # --- polling.Poller -----------------------------------------------------------------------------------------------
 
@@ -93,6 +94,11 @@ class StreamPoller:
             "pollers": len(shards),
             "in_flight": sum(shard.running for shard in shards),
         }
+
+    def _on_arrival(self, shard_id: str) -> None:
+        shard = self._shards.get(shard_id)
+        if shard is not None:
+            shard.arrived()
 
     def _all(self) -> list[ShardPoller]:
         with self._lock:
@@ -215,7 +221,7 @@ class StreamPollers:
     def __call__(self, mapping: EventSourceMapping, reporter: MappingReporter) -> StreamPoller:
         source = self._source_of(mapping)
         threads = StreamThreads(mapping.uuid[:8])
-        results = StreamResults(mapping, reporter)
+        results = StreamResults(mapping, reporter, source.note)
         tools = StreamTools(
             mapping=mapping,
             source=source,

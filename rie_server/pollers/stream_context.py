@@ -2,11 +2,13 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rie_server.errors import SourceError
 from rie_server.model.event_source import EventSourceMapping
 from rie_server.model.filter_pattern import Filters
+from rie_server.model.mapping_life_cycle import NO_RECORDS
 from rie_server.model.stream_batch import StreamRules
 from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.stream_failures import FailureRecords
@@ -18,10 +20,15 @@ log = logging.getLogger(__name__)
 
 
 class StreamResults:
-    """LastProcessingResult of a mapping, told when it changes."""
+    """LastProcessingResult of a mapping, told when it changes.
 
-    def __init__(self, mapping: EventSourceMapping, reporter: MappingReporter) -> None:
+    Args:
+        note: what stands behind each result (see ``polling.StreamSource.note``).
+    """
+
+    def __init__(self, mapping: EventSourceMapping, reporter: MappingReporter, note: Callable[[], str | None]) -> None:
         self._mapping = mapping
+        self._note = note
         self._reporter = reporter
         self._lock = threading.Lock()
         self._last: str | None = None
@@ -29,6 +36,9 @@ class StreamResults:
 
     def processed(self, result: str) -> None:
         """``OK`` or ``PROBLEM: ...``."""
+        note = self._note()
+        if note is not None:
+            result = f"{result} ({note})"
         if result != self._last:
             self._last = result
             self._reporter.processed(result)
@@ -44,12 +54,14 @@ class StreamResults:
 
     def source_answers(self) -> None:
         if self._trouble is None:
+            if self._last is None and self._note() is not None:
+                self.processed(NO_RECORDS)
             return
         with self._lock:
             is_over, self._trouble = self._trouble is not None, None
         if is_over:
             log.info("%s answers again", self._mapping.source_arn)
-            self.processed("No records processed")
+            self.processed(NO_RECORDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

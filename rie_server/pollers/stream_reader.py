@@ -1,5 +1,6 @@
 """Reads one shard: as fast as there is room while it is behind, a few times a second while records trickle in, about
-twice a second while none do. Kinesis allows five reads a second of a shard, to all that read it.
+twice a second while none do. Kinesis allows five reads a second of a shard, to all that read it. Where a source is sent
+its records it is read when it says that some have come.
 
 Promises: one read at a time; after trouble it goes on where it was, with a backoff. Waits by the real clock, on no
 thread of its own. Thread-safe.
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 MANY_RECORDS: Final = 100
 IDLE_SECONDS: Final = 0.1
 IDLE_SECONDS_MOST: Final = 0.5
+# Of a source that tells when there is more; and how long what arrives may be on its way to it.
+PUSHED_SECONDS: Final = 1.0
+PUSH_DELAY_SECONDS: Final = 1.0
 BACKOFF_SECONDS: Final = 0.5
 BACKOFF_SECONDS_MOST: Final = 30.0
 _BEGINNING: Final = StreamPosition(starting_position="TRIM_HORIZON")
@@ -71,6 +75,8 @@ class ShardReader:
         # A read is queued or going on; what waits for room or a timer is neither.
         self._is_reading = False
         self._is_urgent = False
+        # Something has come since the read that goes on began.
+        self._has_more = False
         self._is_over = False
 
     def open_tip(self) -> None:
@@ -85,6 +91,14 @@ class ShardReader:
     def wake(self) -> None:
         """There is room again."""
         if not self._is_reading and self._timer is None:
+            self._read_soon()
+
+    def arrived(self) -> None:
+        """A source that is sent its records has some."""
+        with self._lock:
+            self._has_more = True
+            is_waiting = self._timer is not None
+        if is_waiting and not self._failures:
             self._read_soon()
 
     def look_now(self) -> None:
@@ -112,7 +126,8 @@ class ShardReader:
     def _read_later(self, seconds: float) -> None:
         with self._lock:
             self._is_reading = False
-            if seconds > 0 and not self._is_urgent:
+            is_due = self._is_urgent or (self._has_more and not self._failures)
+            if seconds > 0 and not is_due:
                 self._timer = self._tools.real.call_later(seconds, self._read_soon)
                 return
         self._read_soon()
@@ -130,6 +145,7 @@ class ShardReader:
     def _read(self) -> None:
         with self._lock:
             was_urgent, self._is_urgent = self._is_urgent, False
+            self._has_more = False
         try:
             if not self._tools.threads.stopping.is_set():
                 self._read_once()
@@ -171,7 +187,7 @@ class ShardReader:
         threads = self._tools.threads
         threads.begin()
         try:
-            self._take_in(answer, asked_at)
+            self._take_in(answer, asked_at - PUSH_DELAY_SECONDS if answer.is_pushed else asked_at)
         except Exception as defect:
             # Nothing after these records may be read: the shard stands still until the poller starts anew.
             log.exception("Records of %s cannot be taken in", self._shard_id)
@@ -182,6 +198,9 @@ class ShardReader:
             threads.end()
         if answer.next_iterator is None:
             self._end()
+            return
+        if answer.is_pushed:
+            self._read_later(0.0 if count else PUSHED_SECONDS)
             return
         self._empty = 0 if count else self._empty + 1
         is_behind = answer.behind_seconds > 0 or count >= MANY_RECORDS

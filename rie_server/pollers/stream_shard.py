@@ -81,6 +81,10 @@ class ShardPoller:
             self._reader.open_tip()
         self._reader.start()
 
+    def arrived(self) -> None:
+        """The source has something to read."""
+        self._reader.arrived()
+
     @property
     def behind_seconds(self) -> float:
         return self._reader.behind_seconds

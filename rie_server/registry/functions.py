@@ -39,9 +39,11 @@ from rie_server.registry.invoke_settings import InvokeSettings
 from rie_server.registry.policies import Policies
 from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
+from rie_server.registry.provisioned import ProvisionedSettings
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
+from rie_server.registry.urls import FunctionUrls
 from rie_server.registry.versions import Versions
 from rie_server.storing import CodeStore, FunctionStore, ObjectStorage
 
@@ -70,6 +72,9 @@ class FunctionRegistry:
         self.invoke_settings = InvokeSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
         )
+        self.provisioned = ProvisionedSettings(
+            records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
+        )
         self._serving = ServingVersions()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
         self._preparers = Preparers(clock)
@@ -83,6 +88,7 @@ class FunctionRegistry:
         self.versions = Versions(records=self._records, serving=self._serving, code=self._code, write=self._write)
         self.aliases = Aliases(records=self._records, serving=self._serving, change=self.change)
         self.policies = Policies(records=self._records, change=self.change)
+        self.urls = FunctionUrls(records=self._records, change=self.change, clock=clock)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from rie_server.model.destination_arn import check_destinations
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings, changed_settings
 from rie_server.model.function_record import FunctionRecord
+from rie_server.model.provisioned_concurrency import check_reservation_holds
 from rie_server.model.qualified_config import event_invoke_config
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.ports import Clock
@@ -112,7 +113,7 @@ class InvokeSettings:
 
     @property
     def unreserved_concurrency(self) -> int:
-        """What functions without a reservation share."""
+        """What is left for everybody: neither reserved nor provisioned."""
         return unreserved(self._limit, self._reserved(without=None))
 
     def reserve(self, function: FunctionArn, executions: int | None) -> None:
@@ -120,13 +121,15 @@ class InvokeSettings:
 
         Raises:
             UnreservedConcurrencyException: too little would be left for all others.
+            InvalidParameterValueException: less than the function has provisioned.
         """
 
         def put(record: FunctionRecord) -> FunctionRecord:
+            check_reservation_holds(record, executions)
             if executions is not None:
                 check_reservation(
                     executions,
-                    current=record.reserved_concurrency,
+                    current=record.held_concurrency,
                     others=self._reserved(without=record.arn),
                     limit=self._limit,
                 )
@@ -165,7 +168,7 @@ class InvokeSettings:
 
     def _reserved(self, *, without: FunctionArn | None) -> list[int]:
         records = self._records.by_arn.values()
-        return [one.reserved_concurrency or 0 for one in records if one.arn != without]
+        return [one.held_concurrency for one in records if one.arn != without]
 
     def _on_record(self, arn: FunctionArn, before: FunctionRecord | None, after: FunctionRecord | None) -> None:
         was = None if before is None else before.reserved_concurrency

@@ -75,6 +75,11 @@ class Policies:
             raise ResourceNotFoundException("The resource you requested does not exist.")
         return policy
 
+    def find(self, function: FunctionArn) -> ResourcePolicy | None:
+        """That of exactly this function, version or alias. Safe where nothing may wait."""
+        record = self._records.by_arn.get(function.unqualified)
+        return None if record is None else record.policies.get(function.qualifier or "")
+
     def _known(self, function: FunctionArn) -> None:
         """Lets a function pass that is there, with its qualifier."""
         record, qualifier = self._records.get(function.unqualified), function.qualifier

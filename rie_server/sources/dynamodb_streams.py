@@ -7,7 +7,7 @@ Thread-safe.
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rie_server.aws_clients import ServiceClients
@@ -75,6 +75,12 @@ class DynamoDbStreamSource:
 
     def close(self) -> None:
         """Nothing: connections are shared, and DynamoDB knows no readers."""
+
+    def watch(self, arrived: Callable[[str], None]) -> None:
+        """Nothing: who polls is told nothing."""
+
+    def note(self) -> str | None:
+        return None
 
     # --- what only DynamoDB has ---------------------------------------------------------------------------------------
 

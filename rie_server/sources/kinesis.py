@@ -3,8 +3,9 @@
 Promises: records are what AWS hands to functions, to the letter; every failure is a SourceError in AWS's words.
 Thread-safe.
 
-The stream of an enhanced fan-out consumer is polled like any other. Its records of the Kinesis Producer Library are
-taken apart, as AWS does with enhanced fan-out alone: what was packed together shares a sequence number.
+The stream of an enhanced fan-out consumer can be polled like any other (``kinesis_fan_out`` does where it has to). Its
+records of the Kinesis Producer Library are taken apart, as AWS does with enhanced fan-out alone: what was packed
+together shares a sequence number.
 """
 
 import base64
@@ -70,11 +71,9 @@ class KinesisSource:
         shard_id, _, place = iterator.partition(" ")
         with same_stream(self.shards), failures_of(self._arn, about_shard=True):
             answer = client.get_records(ShardIterator=place, Limit=min(most, READ_MOST))
-            found = answer["Records"]
-            common = self._common_members() if found else {}
             following = answer.get("NextShardIterator")
             return ShardRead(
-                records=tuple(_record(one, shard_id, common) for packed in found for one in self._unpacked(packed)),
+                records=self.records_of(answer["Records"], shard_id),
                 next_iterator=f"{shard_id} {following}" if following else None,
                 behind_seconds=(answer.get("MillisBehindLatest") or 0) / 1000,
             )
@@ -88,7 +87,18 @@ class KinesisSource:
     def close(self) -> None:
         """Nothing: connections are shared, and Kinesis knows no readers."""
 
+    def watch(self, arrived: Callable[[str], None]) -> None:
+        """Nothing: who polls is told nothing."""
+
+    def note(self) -> str | None:
+        return None
+
     # --- what only Kinesis has ----------------------------------------------------------------------------------------
+
+    def records_of(self, found: Sequence[Mapping[str, Any]], shard_id: str) -> tuple[SourceRecord, ...]:
+        """Records as Kinesis gives them, as the function gets them."""
+        common = self._common_members() if found else {}
+        return tuple(_record(one, shard_id, common) for packed in found for one in self._unpacked(packed))
 
     def _unpacked(self, record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         packed = unpack(record["Data"]) if self._is_consumer else None

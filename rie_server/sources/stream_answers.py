@@ -16,6 +16,7 @@ _PASSING: Final = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestExpired",
+        "ResourceInUseException",
         "ServiceUnavailable",
         "ThrottlingException",
     }
@@ -24,8 +25,18 @@ _NOT_FOUND: Final = "ResourceNotFoundException"
 _ITERATOR_ERRORS: Final = frozenset({"ExpiredIteratorException", "TrimmedDataAccessException"})
 
 
+# What an emulator answers to an operation that it does not know; moto falls over it.
+_UNKNOWN: Final = frozenset(
+    {"UnknownOperationException", "InvalidAction", "NotImplemented", "NotImplementedException", "404", "500", "501"}
+)
+
+
 class StreamMissingError(SourceError):
     """There is no such stream (any more)."""
+
+
+class OperationUnknownError(SourceError):
+    """Whoever answers does not know the operation."""
 
 
 @contextmanager
@@ -36,20 +47,26 @@ def failures_of(stream_arn: str, *, about_shard: bool = False) -> Iterator[None]
         about_shard: the call names a shard or an iterator: what is not found may be that shard, and an argument that is
             refused is an iterator or a sequence number of another stream of the same name.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the first client
-
     try:
         yield
     except SourceError:
         raise
-    except ClientError as refusal:
-        raise _answered(stream_arn, refusal.response, about_shard=about_shard) from refusal
-    except BotoCoreError as failure:
-        raise SourceError(f"{stream_arn}: {type(failure).__name__}: {failure}") from failure
-    except ValueError as wrong:  # an endpoint that is no URL, or an answer that is none
-        raise SourceError(f"{stream_arn}: {wrong}") from wrong
-    except Exception as failure:  # botocore's parsers raise anything when another service answers
-        raise SourceError(f"{stream_arn}: the answer cannot be read: {failure!r}") from failure
+    except Exception as trouble:
+        raise failure_of(stream_arn, trouble, about_shard=about_shard) from trouble
+
+
+def failure_of(stream_arn: str, trouble: BaseException, *, about_shard: bool = False) -> SourceError:
+    """What an exception of botocore's means; see ``failures_of``."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the first client
+
+    if isinstance(trouble, ClientError):
+        return _answered(stream_arn, trouble.response, about_shard=about_shard)
+    if isinstance(trouble, BotoCoreError):
+        return SourceError(f"{stream_arn}: {type(trouble).__name__}: {trouble}")
+    if isinstance(trouble, ValueError):  # an endpoint that is no URL, or an answer that is none
+        return SourceError(f"{stream_arn}: {trouble}")
+    # botocore's parsers raise anything when another service answers.
+    return SourceError(f"{stream_arn}: the answer cannot be read: {trouble!r}")
 
 
 def seconds_of(timestamp: float | datetime) -> float:
@@ -78,4 +95,6 @@ def _answered(stream_arn: str, response: Mapping[str, Any], *, about_shard: bool
         return IteratorExpiredError(text)
     if about_shard and code in ("InvalidArgumentException", "ValidationException"):
         return IteratorExpiredError(text)
+    if code in _UNKNOWN:
+        return OperationUnknownError(text, passes=status >= 500)
     return SourceError(text, passes=status >= 500 or status == 429 or code in _PASSING)

@@ -50,7 +50,9 @@ class FunctionCounts:
         "dropped",
         "duration",
         "errors",
+        "provisioned",
         "received",
+        "spilled_over",
         "throttles",
     )
 
@@ -58,6 +60,8 @@ class FunctionCounts:
         self.duration = Histogram(DURATION_BUCKETS_MS)
         self.errors = 0
         self.throttles = 0
+        self.provisioned = 0
+        self.spilled_over = 0
         self.received = 0
         self.age = Histogram(AGE_BUCKETS_MS)
         self.dropped = 0
@@ -71,8 +75,11 @@ class FunctionCounts:
     def add(self, other: "FunctionCounts") -> None:
         self.duration.add(other.duration)
         self.age.add(other.age)
-        for name in ("errors", "throttles", "received", "dropped", "dead_letter_errors", "destination_failures"):
+        for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+_SUMMED = tuple(name for name in FunctionCounts.__slots__ if name not in ("age", "duration"))
 
 
 class PollCounts:

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from rie_server.model.arn import FunctionArn
-from rie_server.observing import ConcurrencyCounts
+from rie_server.observing import ConcurrencyCounts, ProvisionedCounts
 from rie_server.telemetry.counts import FunctionCounts, Histogram, PollCounts
 
 Labels = tuple[str, str, str]
@@ -25,6 +25,16 @@ _COUNTERS: tuple[tuple[str, str, Callable[[FunctionCounts], int]], ...] = (
     ("Invocations", "Times that the function has run, successfully or not.", lambda one: one.invocations),
     ("Errors", "Runs that ended in an error of the function or its runtime.", lambda one: one.errors),
     ("Throttles", "Requests to run the function that were refused for want of concurrency.", lambda one: one.throttles),
+    (
+        "ProvisionedConcurrencyInvocations",
+        "Runs in environments of provisioned concurrency.",
+        lambda one: one.provisioned,
+    ),
+    (
+        "ProvisionedConcurrencySpilloverInvocations",
+        "Runs in other environments, because those of provisioned concurrency were all at work.",
+        lambda one: one.spilled_over,
+    ),
     ("AsyncEventsReceived", "Events that were accepted into the queue.", lambda one: one.received),
     ("AsyncEventsDropped", "Events that ended without a successful run.", lambda one: one.dropped),
     (
@@ -61,12 +71,14 @@ _ITERATOR_AGE = "Milliseconds between a record's arrival in its stream and the f
 def exposition(
     functions: Mapping[FunctionArn, FunctionCounts],
     concurrency: ConcurrencyCounts,
+    provisioned: ProvisionedCounts,
     accept: str,
     polls: Sequence[PollCounts],
 ) -> tuple[str, bytes]:
     """Content type and text, in the format that an Accept header prefers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(functions, concurrency))
+    registry.register(_ProvisionedSnapshot(provisioned))
     registry.register(_PollSnapshot(polls))
     encode, content_type = choose_encoder(accept)
     return content_type, encode(registry)
@@ -104,6 +116,24 @@ class _Snapshot(Collector):
         yield gauge
         words = "Invocations that run now, of functions without reserved concurrency."
         yield GaugeMetricFamily("UnreservedConcurrentExecutions", words, self._concurrency.unreserved_running)
+
+
+class _ProvisionedSnapshot(Collector):
+    def __init__(self, provisioned: ProvisionedCounts) -> None:
+        self._provisioned = provisioned
+
+    def collect(self) -> Iterator[Metric]:
+        running = GaugeMetricFamily(
+            "ProvisionedConcurrentExecutions", "Environments of provisioned concurrency that work now.", labels=LABELS
+        )
+        utilization = GaugeMetricFamily(
+            "ProvisionedConcurrencyUtilization", "Their share of those that there are, from 0 to 1.", labels=LABELS
+        )
+        for function, (busy, allocated) in self._provisioned.provisioned_by_function().items():
+            running.add_metric(_labels(function), busy)
+            utilization.add_metric(_labels(function), busy / allocated if allocated else 0.0)
+        yield running
+        yield utilization
 
 
 class _PollSnapshot(Collector):

@@ -13,7 +13,7 @@ from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import Delivery, DeliveryKind
 from rie_server.model.event_invoke import EndingCondition, EventEnding
 from rie_server.model.event_progress import DeliveryOutcome
-from rie_server.observing import ConcurrencyCounts
+from rie_server.observing import ConcurrencyCounts, ProvisionedCounts
 from rie_server.ports import Clock
 from rie_server.telemetry.counts import FunctionCounts
 from rie_server.telemetry.poll_metrics import PollMetrics
@@ -36,12 +36,17 @@ class Metrics:
 
     # --- invocations --------------------------------------------------------------------------------------------------
 
-    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None:
+    def invocation_ended(
+        self, function: FunctionArn, *, duration_ms: float, failed: bool, provisioned: bool | None = None
+    ) -> None:
         with self._lock:
             counts = self._functions.get(function) or self._new(function)
             counts.duration.observe(duration_ms)
             if failed:
                 counts.errors += 1
+            if provisioned is not None:
+                counts.provisioned += provisioned
+                counts.spilled_over += not provisioned
 
     def invocation_throttled(self, function: FunctionArn) -> None:
         with self._lock:
@@ -90,11 +95,11 @@ class Metrics:
                 copies[function].add(counts)
         return copies
 
-    def expose(self, concurrency: ConcurrencyCounts, accept: str) -> tuple[str, bytes]:
+    def expose(self, concurrency: ConcurrencyCounts, provisioned: ProvisionedCounts, accept: str) -> tuple[str, bytes]:
         """All metrics as Prometheus reads them: content type and text, in the format that ``accept`` prefers."""
         from rie_server.telemetry.exposition import exposition  # noqa: PLC0415 - only who scrapes needs the library
 
-        return exposition(self.snapshot(), concurrency, accept, self.polls.snapshot())
+        return exposition(self.snapshot(), concurrency, provisioned, accept, self.polls.snapshot())
 
     def _of(self, function: FunctionArn) -> FunctionCounts:
         return self._functions.get(function) or self._new(function)

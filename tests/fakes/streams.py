@@ -42,6 +42,9 @@ class MemoryStream:
         failures: each is raised by one read.
         reads: how often records were asked for.
         now: dates records, in seconds since the epoch.
+        arrived: set by whoever watches.
+        is_pushed: reads say that ``arrived`` tells of what comes.
+        says: what ``note`` gives.
     """
 
     def __init__(self, shards: int = 1, *, now: Callable[[], float] = lambda: 1_767_225_600.0) -> None:
@@ -49,6 +52,9 @@ class MemoryStream:
         self.failures: list[Exception] = []
         self.reads = 0
         self.now = now
+        self.arrived: Callable[[str], None] = lambda _shard_id: None
+        self.is_pushed = False
+        self.says: str | None = None
         self.is_closed = False
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -135,13 +141,24 @@ class MemoryStream:
             is_end = shard.is_closed and after >= len(shard.records)
             following = None if is_end else f"{generation} {shard_id} {after}"
             behind = self.now() - records[-1].arrived_at if after < len(shard.records) else 0.0
-            return ShardRead(records=records, next_iterator=following, behind_seconds=max(behind, 0.0))
+            return ShardRead(
+                records=records,
+                next_iterator=following,
+                behind_seconds=max(behind, 0.0),
+                is_pushed=self.is_pushed,
+            )
 
     def event(self, records: Sequence[SourceRecord]) -> dict[str, Any]:
         return {"Records": [record.document for record in records]}
 
     def backlog(self) -> int | None:
         return None
+
+    def watch(self, arrived: Callable[[str], None]) -> None:
+        self.arrived = arrived
+
+    def note(self) -> str | None:
+        return self.says
 
     def close(self) -> None:
         self.is_closed = True

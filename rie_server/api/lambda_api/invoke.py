@@ -19,6 +19,7 @@ from rie_server.errors import InvalidRequestContentException, LambdaError
 from rie_server.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES
 from rie_server.model.invocation import InvocationType, InvokeRequest, InvokeResult
 from rie_server.model.request_id import new_request_id
+from rie_server.model.tenancy import check_tenant
 from rie_server.ports import Clock, EventQueue, FunctionCatalog, Invoker
 
 PREFIX = "/2015-03-31/functions/"
@@ -83,7 +84,7 @@ class InvokeOperation:
             deferred = Deferred(request.connection)
             self._invoker.invoke(invoke_request, partial(_deliver, deferred, invoke_request))
             return deferred
-        self._catalog.resolve(function)
+        check_tenant(self._catalog.resolve(function), tenant_id)
         if invocation_type == InvocationType.DRY_RUN:
             return Reply(204, (("x-amzn-RequestId", request_id),))
         accepted = Reply(202, (*_CONTENT, ("x-amzn-RequestId", request_id)))

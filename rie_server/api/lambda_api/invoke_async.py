@@ -14,6 +14,7 @@ from rie_server.errors import LambdaError
 from rie_server.limits import INVOKE_ASYNC_PAYLOAD_BYTES
 from rie_server.model.invocation import InvocationType
 from rie_server.model.request_id import new_request_id
+from rie_server.model.tenancy import check_tenant
 from rie_server.ports import Clock, EventQueue, FunctionCatalog
 
 PREFIX = "/2014-11-13/functions/"
@@ -54,7 +55,7 @@ class InvokeAsyncOperation:
         # Old SDKs end the path with a slash.
         reference = request.path.removesuffix("/")[len(PREFIX) : -len(SUFFIX)]
         function = called_function(request, reference, self._settings, self._validate)
-        self._catalog.resolve(function)
+        check_tenant(self._catalog.resolve(function), request.headers.get("x-amz-tenant-id"))
         payload = event_payload(request.body, INVOKE_ASYNC_PAYLOAD_BYTES, InvocationType.EVENT)
         accepted = Reply(202, (("Content-Type", JSON), ("x-amzn-RequestId", request_id)), b'{"Status":202}')
         return queue_event(self._events, self._clock, request, function, payload=payload, accepted=accepted)

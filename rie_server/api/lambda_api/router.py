@@ -7,7 +7,9 @@ has brought in is safe to call where nothing may wait.
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs
 
 from rie_server.api.exchange import Deferred, HotOperation, HotRoute, Reply, Request
 from rie_server.api.lambda_api import (
@@ -17,17 +19,21 @@ from rie_server.api.lambda_api import (
     concurrency,
     event_invoke_config,
     event_source_mapping,
+    function_urls,
     functions,
     policy,
+    provisioned_concurrency,
     recursion,
     tags,
     versions,
 )
+from rie_server.api.lambda_api.authorization import Authorization
 from rie_server.api.lambda_api.reading import read_input, read_value
 from rie_server.api.lambda_api.rendering import error_reply, request_scope
 from rie_server.api.lambda_api.routes import Routes, sibling_service
 from rie_server.api.lambda_api.scope import Operation, Scope
 from rie_server.api.lambda_api.serialization import write_output
+from rie_server.api.lambda_api.service_model import Operation as ModelOperation
 from rie_server.api.lambda_api.service_model import load_service_model
 from rie_server.api.lambda_api.validation import check_input
 from rie_server.config import Settings
@@ -53,7 +59,9 @@ _OPERATIONS: Mapping[str, Operation] = {
     **versions.OPERATIONS,
     **aliases.OPERATIONS,
     **policy.OPERATIONS,
+    **function_urls.OPERATIONS,
     **concurrency.OPERATIONS,
+    **provisioned_concurrency.OPERATIONS,
     **event_invoke_config.OPERATIONS,
     **event_source_mapping.OPERATIONS,
     **recursion.OPERATIONS,
@@ -69,6 +77,7 @@ class LambdaApi:
 
     Args:
         own_paths: asked for what AWS's service model does not know.
+        authorization: looks at every request for an operation of AWS's; None lets everybody in.
     """
 
     def __init__(
@@ -78,10 +87,12 @@ class LambdaApi:
         mappings: EventSourceMappings,
         settings: Settings,
         own_paths: OwnPaths = lambda _: None,
+        authorization: Authorization | None = None,
     ) -> None:
         self._registry = registry
         self._mappings = mappings
         self._own_paths = own_paths
+        self._authorization = authorization
         self._settings = settings
         self._model = load_service_model()
         self._routes = Routes(self._model.operations.values())
@@ -93,6 +104,22 @@ class LambdaApi:
         if found is None:
             raise ValueError(f"no operation of the Lambda API is {route.method} {route.prefix}...{route.suffix}")
         self._hot[found[0].name] = route.operation
+
+    def guarded(self, route: HotRoute) -> HotRoute:
+        """``route`` as it may be reached past this API: behind the authorization, if there is one."""
+        if self._authorization is None:
+            return route
+
+        def operation(request: Request) -> Reply | Deferred:
+            try:
+                found = self._routes.find(request.method, request.path, request.query)
+                if found is not None:
+                    self._authorize(request, *found)
+            except LambdaError as error:
+                return error_reply(error, new_request_id())
+            return route.operation(request)
+
+        return replace(route, operation=operation)
 
     def validate_invoke(self, request: Request) -> None:
         """Checks the path, query and headers of an Invoke request.
@@ -132,6 +159,7 @@ class LambdaApi:
         if found is None:
             return self._answer_own_paths(request, request_id)
         operation, parameters = found
+        self._authorize(request, operation, parameters)
         hot = self._hot.get(operation.name)
         if hot is not None:
             return hot(request)
@@ -146,6 +174,13 @@ class LambdaApi:
         check_input(self._model, operation, members)
         output = carry_out(self._scope(request, request_id), members)
         return write_output(self._model, operation, output, request_id)
+
+    def _authorize(self, request: Request, operation: ModelOperation, parameters: Mapping[str, str]) -> None:
+        if self._authorization is None:
+            return
+        qualifier = parse_qs(request.query).get("Qualifier", [None])[0]
+        region, _ = request_scope(request, self._settings)
+        self._authorization.check(request, operation.name, parameters.get("FunctionName"), qualifier, region=region)
 
     def _answer_own_paths(self, request: Request, request_id: str) -> Reply | Deferred:
         if request.method == "GET" and request.path.startswith(code_download.PREFIX):

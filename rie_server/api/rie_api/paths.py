@@ -11,6 +11,7 @@ from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.documents import json_reply
 from rie_server.api.rie_api.events import EventOperations
 from rie_server.api.rie_api.mappings import MappingOperations
+from rie_server.model.function_url import PATH_FORM
 
 HEALTH_PATH = "/_rie/health"
 CLOCK_PATH = "/_rie/clock"
@@ -25,12 +26,20 @@ Exposition = Callable[[str], tuple[str, bytes]]
 class RieApi:
     """
     Args:
+        function_urls: asked for whatever is below ``/_rie/urls/``.
         metrics: from an Accept header to a content type and the metrics in it.
     """
 
     def __init__(
-        self, *, clock: ClockOperations, events: EventOperations, mappings: MappingOperations, metrics: Exposition
+        self,
+        *,
+        clock: ClockOperations,
+        events: EventOperations,
+        mappings: MappingOperations,
+        function_urls: Callable[[Request], Reply | Deferred],
+        metrics: Exposition,
     ) -> None:
+        self._function_urls = function_urls
         self._events = events
         self._metrics = metrics
         self._by_path: dict[tuple[str, str], Callable[[Request], Reply]] = {
@@ -48,6 +57,8 @@ class RieApi:
         if operation is not None:
             return operation(request)
         path = request.path
+        if path.startswith(PATH_FORM):
+            return self._function_urls(request)
         if request.method == "POST" and path.startswith(f"{EVENTS_PATH}/") and path.endswith(_WAIT_SUFFIX):
             return self._events.wait(request, path[len(EVENTS_PATH) + 1 : -len(_WAIT_SUFFIX)])
         return None

@@ -161,7 +161,7 @@ def test_a_split_and_a_merge_while_records_flow_lose_nothing_and_keep_the_order(
     create_teller(client, "teller", path)
     arn = kinesis.create_stream("reshard", 1)
     enable(client, "teller", arn, BatchSize=10)
-    plan = {1: _split, 2: _merge}
+    plan = {1: split, 2: merge}
     for step in range(4):
         for number in range(step * 50, step * 50 + 50):
             put(kinesis, "reshard", [(f"k{key}", f"{number}") for key in range(3)])
@@ -172,14 +172,14 @@ def test_a_split_and_a_merge_while_records_flow_lose_nothing_and_keep_the_order(
         assert numbers_of(told(path), key) == list(range(200))
 
 
-def _split(kinesis: KinesaliteServer, stream: str) -> None:
+def split(kinesis: KinesaliteServer, stream: str) -> None:
     (shard,) = kinesis.client().list_shards(StreamName=stream)["Shards"]
     middle = str((int(shard["HashKeyRange"]["EndingHashKey"]) + 1) // 2)
     kinesis.client().split_shard(StreamName=stream, ShardToSplit=shard["ShardId"], NewStartingHashKey=middle)
     kinesis.wait_active(stream)
 
 
-def _merge(kinesis: KinesaliteServer, stream: str) -> None:
+def merge(kinesis: KinesaliteServer, stream: str) -> None:
     one, other = kinesis.client().list_shards(StreamName=stream)["Shards"][-2:]
     kinesis.client().merge_shards(StreamName=stream, ShardToMerge=one["ShardId"], AdjacentShardToMerge=other["ShardId"])
     kinesis.wait_active(stream)

@@ -81,20 +81,20 @@ def test_a_star_allows_every_origin() -> None:
 
 def test_requests_without_origin_pass_as_clients_that_are_no_browsers_send_them() -> None:
     guard = Guard(Settings())
-    assert guard.refuse(request(host="127.0.0.1:9000")) is None
-    assert guard.refuse(request()) is None
+    assert guard.answer(request(host="127.0.0.1:9000")) is None
+    assert guard.answer(request()) is None
 
 
 def test_a_known_host_is_remembered_and_an_unknown_one_is_not() -> None:
     guard = Guard(Settings())
     for _ in range(3):
-        assert guard.refuse(request(host="localhost")) is None
-        assert guard.refuse(request(host="evil.example")).status == 403
+        assert guard.answer(request(host="localhost")) is None
+        assert guard.answer(request(host="evil.example")).status == 403
 
 
 def test_options_without_a_preflight_is_an_ordinary_request() -> None:
     guard = Guard(Settings(cors_origins=("http://ok.example",)))
-    assert guard.refuse(request("OPTIONS", host="localhost", origin="http://ok.example")) is None
+    assert guard.answer(request("OPTIONS", host="localhost", origin="http://ok.example")) is None
     preflight = request(
         "OPTIONS",
         host="localhost",
@@ -103,6 +103,6 @@ def test_options_without_a_preflight_is_an_ordinary_request() -> None:
         access_control_request_headers="x-amz-date",
         access_control_request_private_network="true",
     )
-    headers = dict(guard.refuse(preflight).headers)
+    headers = dict(guard.answer(preflight).headers)
     assert headers["Access-Control-Allow-Headers"] == "x-amz-date"
     assert headers["Access-Control-Allow-Private-Network"] == "true"

@@ -130,7 +130,13 @@ class Stage:
         self.results: dict[str, InvokeResult] = {}
 
     def invoke(
-        self, request_id: str, *, name: str = "orders", want_log_tail: bool = False, trace_header: str = ""
+        self,
+        request_id: str,
+        *,
+        name: str = "orders",
+        want_log_tail: bool = False,
+        trace_header: str = "",
+        tenant_id: str | None = None,
     ) -> None:
         request = InvokeRequest(
             function=FunctionArn(region="us-east-1", account="000000000000", name=name),
@@ -138,6 +144,7 @@ class Stage:
             request_id=request_id,
             want_log_tail=want_log_tail,
             trace_header=trace_header,
+            tenant_id=tenant_id,
         )
 
         def keep(result: InvokeResult) -> None:

@@ -18,7 +18,10 @@ class Observer:
         self.throttled: list[FunctionArn] = []
         stage.answers._observer = stage.front_controller._observer = self
 
-    def invocation_ended(self, function: FunctionArn, *, duration_ms: float, failed: bool) -> None:
+    def invocation_ended(
+        self, function: FunctionArn, *, duration_ms: float, failed: bool, provisioned: bool | None = None
+    ) -> None:
+        assert provisioned is None
         self.ended.append((function, round(duration_ms), failed))
 
     def invocation_throttled(self, function: FunctionArn) -> None:

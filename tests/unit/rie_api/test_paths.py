@@ -99,6 +99,7 @@ class Api:
             mappings=MappingOperations(
                 mappings=self.mappings, describe=self.mappings.describe, counts=self.mappings.counts
             ),
+            function_urls=lambda request: Reply(200, (), request.path.encode()),
             metrics=lambda accept: (f"text/plain; for={accept}", b"Invocations_total 1\n"),
         )
 
@@ -406,3 +407,9 @@ def test_mappings_can_be_those_of_one_function(api: Api) -> None:
     assert len(api.json("GET", "/_rie/mappings", query="function=orders")["mappings"]) == 1
     with pytest.raises(InvalidParameterValueException):
         api("GET", "/_rie/mappings", query="uuid=1")
+
+
+def test_what_is_below_the_urls_path_is_for_function_urls(tmp_path: Path) -> None:
+    answer = Api(tmp_path, "system")("DELETE", "/_rie/urls/abc/any/path")
+    assert isinstance(answer, Reply)
+    assert answer.body == b"/_rie/urls/abc/any/path"

@@ -24,14 +24,18 @@ LABELS = {"function_name": "orders", "resource": "orders", "region": "us-east-1"
 
 
 class Concurrency:
-    """Fills ``observing.ConcurrencyCounts``."""
+    """Fills ``observing.ConcurrencyCounts`` and ``ProvisionedCounts``."""
 
     def __init__(self) -> None:
         self.running: dict[FunctionArn, int] = {}
+        self.provisioned: dict[FunctionArn, tuple[int, int]] = {}
         self.unreserved_running = 0
 
     def running_by_function(self) -> Mapping[FunctionArn, int]:
         return self.running
+
+    def provisioned_by_function(self) -> Mapping[FunctionArn, tuple[int, int]]:
+        return self.provisioned
 
 
 class Stage:
@@ -41,7 +45,7 @@ class Stage:
         self.concurrency = Concurrency()
 
     def value(self, name: str, **labels: str) -> float | None:
-        _, text = self.metrics.expose(self.concurrency, "")
+        _, text = self.metrics.expose(self.concurrency, self.concurrency, "")
         wanted = {**LABELS, **labels} if name != "UnreservedConcurrentExecutions" else labels
         found = [
             sample.value
@@ -165,8 +169,10 @@ def test_no_count_is_lost_between_threads(stage: Stage) -> None:
 
 def test_the_format_is_the_one_that_is_asked_for(stage: Stage) -> None:
     stage.metrics.invocation_ended(ORDERS, duration_ms=1, failed=False)
-    plain_type, plain = stage.metrics.expose(stage.concurrency, "")
-    open_type, openly = stage.metrics.expose(stage.concurrency, "application/openmetrics-text; version=1.0.0")
+    plain_type, plain = stage.metrics.expose(stage.concurrency, stage.concurrency, "")
+    open_type, openly = stage.metrics.expose(
+        stage.concurrency, stage.concurrency, "application/openmetrics-text; version=1.0.0"
+    )
     assert plain_type.startswith("text/plain")
     assert b"# TYPE Invocations_total counter" in plain
     assert open_type.startswith("application/openmetrics-text")
@@ -177,3 +183,16 @@ def test_a_server_that_nobody_scrapes_does_without_the_library() -> None:
     script = "import sys, rie_server.wiring; print('prometheus_client' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"
+
+
+def test_provisioned_concurrency_has_awss_four_figures(stage: Stage) -> None:
+    stage.concurrency.provisioned = {LIVE: (1, 4), ORDERS.qualified("1"): (0, 0)}
+    for provisioned in (True, True, False, None):
+        stage.metrics.invocation_ended(LIVE, duration_ms=1, failed=False, provisioned=provisioned)
+    live, first = {"resource": "orders:live"}, {"resource": "orders:1"}
+    assert stage.value("ProvisionedConcurrencyInvocations_total", **live) == 2
+    assert stage.value("ProvisionedConcurrencySpilloverInvocations_total", **live) == 1
+    assert stage.value("Invocations_total", **live) == 4
+    assert stage.value("ProvisionedConcurrentExecutions", **live) == 1
+    assert stage.value("ProvisionedConcurrencyUtilization", **live) == 0.25
+    assert stage.value("ProvisionedConcurrencyUtilization", **first) == 0

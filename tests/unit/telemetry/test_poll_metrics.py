@@ -22,11 +22,14 @@ LIVE = mapping_of(SourceKind.KINESIS, function=ORDERS.qualified("live"))
 
 
 class Idle:
-    """Fills ``observing.ConcurrencyCounts``."""
+    """Fills ``observing.ConcurrencyCounts`` and ``ProvisionedCounts``."""
 
     unreserved_running = 0
 
     def running_by_function(self) -> Mapping[FunctionArn, int]:
+        return {}
+
+    def provisioned_by_function(self) -> Mapping[FunctionArn, tuple[int, int]]:
         return {}
 
 
@@ -34,7 +37,7 @@ def samples(metrics: PollMetrics) -> dict[str, float]:
     """The samples of the mapping with ``LABELS``; of histograms the sum and the count."""
     everything = Metrics(clock=FakeClock())
     everything.polls = metrics
-    _, text = everything.expose(Idle(), "")
+    _, text = everything.expose(Idle(), Idle(), "")
     return {
         sample.name: sample.value
         for family in text_string_to_metric_families(text.decode())
