@@ -21,9 +21,10 @@ from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.api.rie_api.paths import Exposition, RieApi
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
+from rie_server.durable_wiring import DurableParts
 from rie_server.model.caller import access_keys
 from rie_server.pollers.mappings import EventSourceMappings
-from rie_server.ports import Clock, EventQueue, Invoker
+from rie_server.ports import Clock, Invoker
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.poll_metrics import PollMetrics
@@ -42,13 +43,14 @@ def make_doors(
     registry: FunctionRegistry,
     mappings: EventSourceMappings,
     invoker: Invoker,
-    events: EventQueue,
+    durable: DurableParts,
     own_paths: RieApi,
     clock: Clock,
 ) -> Doors:
     lambda_api = LambdaApi(
         registry=registry,
         mappings=mappings,
+        durable=durable.executions,
         settings=settings,
         own_paths=own_paths,
         authorization=_authorization(settings, registry, clock),
@@ -56,14 +58,15 @@ def make_doors(
     invoke = InvokeOperation(
         invoker=invoker,
         catalog=registry,
-        events=events,
+        events=durable.events,
         settings=settings,
         clock=clock,
         validate=lambda_api.validate_invoke,
+        starts=durable.starts,
     )
     invoke_async = InvokeAsyncOperation(
         catalog=registry,
-        events=events,
+        events=durable.events,
         settings=settings,
         clock=clock,
         validate=lambda_api.validate_invoke,

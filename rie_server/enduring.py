@@ -12,8 +12,8 @@ from rie_server.model.durable_execution import DurableExecution, DurableOperatio
 
 T = TypeVar("T")
 
-# What is to become of an execution; it gets None where there is no such execution. It works on nothing but the draft, may
-# run twice, and what it raises undoes all that it has done.
+# What is to become of an execution; it gets None where there is no such execution. It works on nothing but the draft,
+# may run twice, and what it raises undoes all that it has done.
 Rule = Callable[[DurableDraft | None], T]
 
 

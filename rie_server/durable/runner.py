@@ -186,8 +186,8 @@ class DurableRunner:
         for future in woken:
             try:
                 changed = future.result()
-            except Exception as trouble:
-                log.error("A durable execution cannot be woken, trying again: %s", trouble)
+            except Exception:
+                log.exception("A durable execution cannot be woken; trying again in %g s", STORE_RETRY_SECONDS)
                 self._real.call_later(STORE_RETRY_SECONDS, self._want)
                 continue
             self.heard(changed)

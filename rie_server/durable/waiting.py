@@ -1,4 +1,4 @@
-"""Who waits for which durable execution to end. Thread-safe; callbacks run on the thread that tells, without the lock."""
+"""Who waits for which durable execution to end. Thread-safe; callbacks run on whichever thread tells."""
 
 import threading
 from collections.abc import Callable, Sequence

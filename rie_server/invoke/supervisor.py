@@ -66,6 +66,7 @@ class Supervisor:
     """
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
+        lambda_endpoint: where durable functions reach this server.
         threads: where environments are started and stopped; ``close`` shuts it down.
     """
 
@@ -78,11 +79,13 @@ class Supervisor:
         neighbours: Mapping[str, str],
         threads: Threads,
         answers: Answers,
+        lambda_endpoint: str | None = None,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
+        self._lambda_endpoint = lambda_endpoint
         self._threads = threads
         self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
@@ -139,6 +142,7 @@ class Supervisor:
             function,
             log_stream=log_stream,
             neighbours=self._neighbours,
+            lambda_endpoint=self._lambda_endpoint,
             initialization_type=environment.initialization_type,
         )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)

@@ -60,9 +60,15 @@ def created_config(members: Mapping[str, Any]) -> dict[str, Any]:
     return {"RetentionPeriodInDays": DURABLE_RETENTION_DAYS_DEFAULT, **members}
 
 
-def durable_defaults(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults that differ in a durable function: ``Timeout`` covers what an invocation may do between two waits."""
-    return {"Timeout": min(TIMEOUT_SECONDS_MAXIMUM, members["ExecutionTimeout"])}
+def durable_defaults(function_name: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults that differ in a durable function: ``Timeout`` covers what an invocation may do between two waits, and
+    logs are JSON, in which an execution's lines are found.
+    """
+    logs = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
+    return {
+        "Timeout": min(TIMEOUT_SECONDS_MAXIMUM, members["ExecutionTimeout"]),
+        "LoggingConfig": {**logs, "LogGroup": f"/aws/lambda/{function_name}"},
+    }
 
 
 def changed_config(current: Mapping[str, Any] | None, members: Mapping[str, Any]) -> dict[str, Any]:

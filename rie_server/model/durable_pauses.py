@@ -1,7 +1,8 @@
 """Pausing and resuming a durable execution, and forgetting one.
 
-Pure: rules over a ``DurableDraft``. While an execution is paused its function is not invoked; its timers and callbacks go
-on, and what they bring waits. An invocation that runs when the pause is asked for may go on until its next checkpoint.
+Pure: rules over a ``DurableDraft``. While an execution is paused its function is not invoked; its timers and callbacks
+go on, and what they bring waits. An invocation that runs when the pause is asked for may go on until its next
+checkpoint.
 """
 
 from typing import Final

@@ -45,18 +45,22 @@ def environment_variables(
     *,
     log_stream: str,
     neighbours: Mapping[str, str],
+    lambda_endpoint: str | None = None,
     initialization_type: str = "on-demand",
 ) -> dict[str, str]:
     """Everything but ``AWS_LAMBDA_RUNTIME_API``, which depends on how the environment reaches the server.
 
     Args:
         neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server; the function's own win.
+        lambda_endpoint: for a durable function that has no ``AWS_ENDPOINT_URL_LAMBDA``: its executions are here.
     """
     variables = dict(neighbours)
     if function.image_uri is None:
         variables |= _MANAGED_PATHS
     variables |= _OVERRIDABLE
     variables |= function.variables
+    if function.durable is not None and lambda_endpoint is not None:
+        variables.setdefault("AWS_ENDPOINT_URL_LAMBDA", lambda_endpoint)
     variables |= PLACEHOLDER_CREDENTIALS
     variables |= {
         "AWS_REGION": function.arn.region,

@@ -1,7 +1,7 @@
 """Durable executions in the database. Thread-safe. Fills ``enduring.DurableStore``.
 
-A rule runs inside the database's transaction, on the writer's thread, with the execution's row locked: so no two changes
-of an execution ever meet, not even those of two servers, and nothing has to be kept in memory to be right.
+A rule runs inside the database's transaction, on the writer's thread, with the execution's row locked: so no two
+changes of an execution ever meet, not even those of two servers, and nothing has to be kept in memory to be right.
 """
 
 import threading

@@ -90,8 +90,8 @@ checkpoints = Table(
     Column("document", JSON, nullable=False),
 )
 
-# Durable executions. The document is the whole record but for the input, which never changes; what is looked for lies in
-# columns beside it. ``wake_at``: when something is to be done without anybody's asking.
+# Durable executions. The document is the whole record but for the input, which never changes; what is looked for lies
+# in columns beside it. ``wake_at``: when something is to be done without anybody's asking.
 durable_executions = Table(
     "durable_executions",
     metadata,

@@ -17,6 +17,9 @@ from rie_server.api.lambda_api import (
     aliases,
     code_download,
     concurrency,
+    durable_callbacks,
+    durable_executions,
+    durable_running,
     event_invoke_config,
     event_source_mapping,
     function_urls,
@@ -37,6 +40,7 @@ from rie_server.api.lambda_api.service_model import Operation as ModelOperation
 from rie_server.api.lambda_api.service_model import load_service_model
 from rie_server.api.lambda_api.validation import check_input
 from rie_server.config import Settings
+from rie_server.durable.executions import DurableExecutions
 from rie_server.errors import (
     LambdaError,
     NotImplementedException,
@@ -67,6 +71,9 @@ _OPERATIONS: Mapping[str, Operation] = {
     **recursion.OPERATIONS,
     **tags.OPERATIONS,
     **account.OPERATIONS,
+    **durable_executions.OPERATIONS,
+    **durable_running.OPERATIONS,
+    **durable_callbacks.OPERATIONS,
 }
 # The operations whose bodies carry code.
 _WITH_CODE = frozenset({"CreateFunction", "UpdateFunctionCode"})
@@ -85,12 +92,14 @@ class LambdaApi:
         *,
         registry: FunctionRegistry,
         mappings: EventSourceMappings,
+        durable: DurableExecutions,
         settings: Settings,
         own_paths: OwnPaths = lambda _: None,
         authorization: Authorization | None = None,
     ) -> None:
         self._registry = registry
         self._mappings = mappings
+        self._durable = durable
         self._own_paths = own_paths
         self._authorization = authorization
         self._settings = settings
@@ -196,6 +205,7 @@ class LambdaApi:
         return Scope(
             registry=self._registry,
             mappings=self._mappings,
+            durable=self._durable,
             region=region,
             account=account_id,
             request_id=request_id,
