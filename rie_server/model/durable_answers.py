@@ -20,6 +20,8 @@ RETRY_FIRST_SECONDS: Final = 1.0
 IDLE_ATTEMPTS: Final = 3
 REFUSED_FIRST_SECONDS: Final = 1.0
 REFUSED_MAXIMUM_SECONDS: Final = 300.0
+# A tuple, because what a runtime answers may be anything, and not everything is hashable.
+_STATUSES: Final = ("SUCCEEDED", "FAILED", "PENDING")
 _ERROR_MEMBERS: Final = {
     "ErrorMessage": "errorMessage",
     "ErrorType": "errorType",
@@ -130,6 +132,7 @@ def _after_answer(draft: DurableDraft, invocation: RunningInvocation, answer: di
         _record(draft, invocation, None, now)
         return
     status, result, error = answer.get("Status"), answer.get("Result"), answer.get("Error")
+    error = _cleaned(error) if isinstance(error, dict) else error
     wrong = _against_protocol(draft, status, result, error)
     is_idle = status == "PENDING" and not wrong and not _has_reason_to_wait(draft, invocation)
     if is_idle and draft.execution.idle_answers + 1 < IDLE_ATTEMPTS:
@@ -156,7 +159,7 @@ def _after_answer(draft: DurableDraft, invocation: RunningInvocation, answer: di
 
 def _against_protocol(draft: DurableDraft, status: Any, result: Any, error: Any) -> str:
     """What is wrong with an answer; empty where nothing is."""
-    if status not in {"SUCCEEDED", "FAILED", "PENDING"}:
+    if status not in _STATUSES:
         return "Invalid Status in invocation output."
     if not isinstance(result, str | None) or not isinstance(error, dict | None):
         return "Invalid Result or Error in invocation output."
@@ -168,6 +171,15 @@ def _against_protocol(draft: DurableDraft, status: Any, result: Any, error: Any)
     if status == "SUCCEEDED" and result is not None and len(result.encode("utf-8", "replace")) > most:
         return f"Execution output payload size must be less than or equal to {most} bytes."
     return ""
+
+
+def _cleaned(error: dict[str, Any]) -> dict[str, Any]:
+    """An ``ErrorObject`` as a runtime gave it, without what is none of its members."""
+    texts = {
+        name: error[name] for name in ("ErrorMessage", "ErrorType", "ErrorData") if isinstance(error.get(name), str)
+    }
+    trace = error.get("StackTrace")
+    return {**texts, "StackTrace": [str(line) for line in trace]} if isinstance(trace, list) else texts
 
 
 def _has_reason_to_wait(draft: DurableDraft, invocation: RunningInvocation) -> bool:
