@@ -151,6 +151,9 @@ class Settings:
     max_environments: int = _setting(
         0, _number(0, 100_000), "Most environments at a time; 0: what the host's memory allows."
     )
+    code_storage_gb: int = _setting(
+        75, _number(1, 1_000_000), "Most code of functions, versions and layers in a region of an account, in GB."
+    )
     region: str = _setting(
         "us-east-1",
         _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),

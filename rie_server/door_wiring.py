@@ -22,7 +22,6 @@ from rie_server.api.rie_api.paths import Exposition, RieApi
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
 from rie_server.durable_wiring import DurableParts
-from rie_server.model.caller import access_keys
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.ports import Clock, Invoker
 from rie_server.registry.functions import FunctionRegistry
@@ -45,6 +44,7 @@ def make_doors(
     invoker: Invoker,
     durable: DurableParts,
     own_paths: RieApi,
+    authentication: Authentication,
     clock: Clock,
 ) -> Doors:
     lambda_api = LambdaApi(
@@ -53,7 +53,7 @@ def make_doors(
         durable=durable.executions,
         settings=settings,
         own_paths=own_paths,
-        authorization=_authorization(settings, registry, clock),
+        authorization=_authorization(settings, registry, authentication),
     )
     invoke = InvokeOperation(
         invoker=invoker,
@@ -96,26 +96,24 @@ def make_own_paths(
 
 
 def make_function_urls(
-    settings: Settings, *, registry: FunctionRegistry, invoker: Invoker, clock: Clock
+    settings: Settings,
+    *,
+    registry: FunctionRegistry,
+    authentication: Authentication,
+    invoker: Invoker,
+    clock: Clock,
 ) -> FunctionUrlFront:
     permission = Permission(
-        authentication=_authentication(settings, clock),
+        authentication=authentication,
         policy=registry.policies.find,
         enforced=settings.auth == "iam",
     )
     return FunctionUrlFront(find=registry.urls.find, permission=permission, invoker=invoker, clock=clock)
 
 
-def _authorization(settings: Settings, registry: FunctionRegistry, clock: Clock) -> Authorization | None:
+def _authorization(
+    settings: Settings, registry: FunctionRegistry, authentication: Authentication
+) -> Authorization | None:
     if settings.auth != "iam":
         return None
-    return Authorization(
-        authentication=_authentication(settings, clock),
-        policy=registry.policies.find,
-        account_id=settings.account_id,
-    )
-
-
-def _authentication(settings: Settings, clock: Clock) -> Authentication:
-    keys = access_keys(settings.access_keys, settings.account_id)
-    return Authentication(access_keys=keys, clock=clock)
+    return Authorization(authentication=authentication, policy=registry.policies.find, account_id=settings.account_id)

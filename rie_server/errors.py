@@ -152,6 +152,18 @@ class CallbackTimeoutException(LambdaError):
     code, status, fault = "CallbackTimeoutException", 400, "User"
 
 
+class SnapStartException(LambdaError):
+    """A restored environment's runtime has failed in its hooks."""
+
+    code, status, fault = "SnapStartException", 400, "User"
+
+
+class SnapStartTimeoutException(LambdaError):
+    """A restored environment's hooks took too long."""
+
+    code, status, fault = "SnapStartTimeoutException", 408, "User"
+
+
 class InvalidRuntimeException(LambdaError):
     code, status, fault = "InvalidRuntimeException", 502, "Server"
 

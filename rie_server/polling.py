@@ -4,7 +4,7 @@
 Unless a port says otherwise its methods may be called from any thread, and may block within the adapter's timeouts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from rie_server.model.event_source import EventSourceMapping, Shard, ShardRead, SourceRecord, StreamPosition
@@ -14,11 +14,20 @@ from rie_server.ports import OnDurable
 
 
 class MappingStore(Protocol):
-    """Durable event source mappings. ``save`` and ``delete`` return after the commit is durable."""
+    """Durable event source mappings. Changes return after the commit is durable; what ``check`` or ``rule`` raise is
+    raised, and nothing has changed. Both must be pure and quick: they may be called more than once, on another thread.
+    """
 
-    def load(self) -> Sequence[EventSourceMapping]: ...
+    def load(self) -> Sequence[EventSourceMapping]:
+        """By UUID."""
 
-    def save(self, mapping: EventSourceMapping) -> None: ...
+    def add(self, mapping: EventSourceMapping, check: Callable[[Sequence[EventSourceMapping]], None]) -> None:
+        """``check`` sees all that are there; no other is added between its look and the commit."""
+
+    def change(self, uuid: str, rule: Callable[[EventSourceMapping], EventSourceMapping]) -> EventSourceMapping | None:
+        """Replaces the mapping that is stored, whoever has stored it, by what ``rule`` makes of it, and returns that;
+        None if there is none.
+        """
 
     def delete(self, uuid: str) -> None:
         """Forgets a mapping together with its checkpoints."""
@@ -37,6 +46,18 @@ class CheckpointStore(Protocol):
 
     def forget(self, uuid: str, shard_id: str) -> None:
         """Removes the checkpoint of a shard that no longer exists; returns at once."""
+
+
+class MappingLeases(Protocol):
+    """Which of the servers that share a database polls which mapping."""
+
+    def claim(self, uuids: Collection[str], lease_seconds: float) -> Collection[str]:
+        """Takes those that nobody holds, renews this server's own, and returns those of ``uuids`` that it holds now,
+        for ``lease_seconds``.
+        """
+
+    def release(self, uuids: Collection[str]) -> None:
+        """Others may have them at once. Harmless where they are not this server's."""
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ A stage (``invoke``, ``events``, ``registry``, ``telemetry``) holds ports, never
 Unless a port says otherwise its methods may be called from any thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rie_server.model.arn import FunctionArn
@@ -84,6 +84,17 @@ class EnvironmentObserver(Protocol):
     def on_exit(self, exit_: EnvironmentExit) -> None:
         """The runtime process has ended by itself or was killed. Exactly once, after its last ``on_output``."""
 
+    def on_extensions(self, names: Sequence[str]) -> None:
+        """External extensions with these names are about to be started. At most once, and before the first of them;
+        the runtime waits for ``RunningEnvironment.start_runtime``.
+        """
+
+    def on_extension_output(self, line: bytes) -> None:
+        """Like ``on_output``, of any of the external extensions."""
+
+    def on_extension_exit(self, name: str, exit_: EnvironmentExit) -> None:
+        """The process of an external extension has ended, or could not be started. Once for each."""
+
 
 class RunningEnvironment(Protocol):
     def flush_output(self) -> None:
@@ -96,10 +107,20 @@ class RunningEnvironment(Protocol):
             max_age_seconds: a reading that was taken within this time may be given again.
         """
 
-    def stop(self, *, grace_seconds: float = 0.0) -> None:
-        """Ends every process of the environment and frees what it held (addresses, folders, containers).
+    def start_runtime(self) -> None:
+        """Starts the runtime of an environment with external extensions, which were started before it. May block.
 
-        Returns at once when ``grace_seconds`` is 0 (SIGKILL); otherwise sends SIGTERM first. Idempotent.
+        Raises:
+            EnvironmentStartError: as ``Executor.start``.
+        """
+
+    def end_runtime(self, *, grace_seconds: float) -> None:
+        """Sends SIGTERM to the runtime, and SIGKILL after the grace; extensions go on. The end is told as ever."""
+
+    def stop(self) -> None:
+        """Ends every process of the environment (SIGKILL) and frees what it held (addresses, folders, containers).
+
+        Returns at once. Idempotent.
         """
 
 
@@ -109,7 +130,8 @@ class Executor(Protocol):
     name: str
 
     def start(self, spec: EnvironmentSpec, observer: EnvironmentObserver) -> RunningEnvironment:
-        """Starts the runtime; may block (called from a worker thread). The runtime finds the Runtime API at an address
+        """Starts the runtime, or the external extensions of a function that has some; may block (called from a worker
+        thread). They find the Runtime API at an address
         by which ``RuntimeEndpoints`` knows it.
 
         Raises:
@@ -162,9 +184,20 @@ class EnvironmentLog(Protocol):
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None: ...
 
+    def restore_started(self) -> None:
+        """An environment with SnapStart is told that it has been restored."""
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        """Its runtime has gone on, or has failed; ``status`` is ``success``, ``error`` or ``timeout``."""
+
     def started(self, request_id: str, *, want_tail: bool) -> None: ...
 
     def output(self, line: bytes) -> None: ...
+
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        """How an extension stood when initialization ended."""
+
+    def extension_output(self, line: bytes) -> None: ...
 
     def finished(self, report: InvocationReport) -> bytes:
         """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``) if wanted."""

@@ -38,6 +38,7 @@ from rie_server.sources.sqs_inspector import SqsInspector
 from rie_server.sources.stream_inspector import StreamInspector
 from rie_server.stores.checkpoints import DatabaseCheckpointStore
 from rie_server.stores.database import Database
+from rie_server.stores.mapping_leases import DatabaseMappingLeases
 from rie_server.stores.mappings import DatabaseMappingStore
 from rie_server.telemetry.poll_metrics import PollMetrics
 
@@ -225,7 +226,14 @@ def make_mappings(
     clock: Clock,
     real: Clock,
     invocations_most: int,
+    owner: str,
+    is_gone: Callable[[str], bool],
+    is_elsewhere: Callable[[str], bool],
 ) -> EventSourceMappings:
+    """
+    Args:
+        owner, is_gone, is_elsewhere: of servers that share the database; see ``event_wiring``.
+    """
     wiring = SourceWiring(
         PollerTools(
             settings=settings,
@@ -247,4 +255,7 @@ def make_mappings(
         function_exists=function_exists,
         on_gone=metrics.forget,
         real=real,
+        # A database of our own is polled for by nobody else.
+        leases=DatabaseMappingLeases(database, owner=owner, is_gone=is_gone) if settings.database_url else None,
+        is_elsewhere=lambda function: is_elsewhere(str(function.unqualified)),
     )

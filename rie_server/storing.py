@@ -14,12 +14,12 @@ from rie_server.ports import OnDurable
 
 
 class FunctionStore(Protocol):
-    """Durable control-plane records, one JSON document per key: an unqualified function ARN, or that of a deleted
-    function after a word that tells so.
+    """Durable control-plane records, one JSON document per key: an unqualified function ARN, or the name of something
+    else after a word that tells what it is (``gone``: a deleted function; ``layer``; ...).
     """
 
-    def load(self) -> Mapping[str, Mapping[str, Any]]:
-        """All documents by key; called once, at start."""
+    def load(self, prefix: str = "") -> Mapping[str, Mapping[str, Any]]:
+        """All documents whose key begins with ``prefix``, by key; called at start."""
 
     def has(self, key: str) -> bool:
         """Whether there is such a document now, whoever has saved it."""
@@ -48,11 +48,16 @@ class CodeStore(Protocol):
     def directory(self, sha256: str) -> Path:
         """The unpacked code, world-readable; unpacked again if it was lost."""
 
+    def layered(self, digests: Sequence[str]) -> Path:
+        """What these zips make unpacked, each over those before it; of one alone its ``directory``. It counts as
+        ``model.layer.merged_digest`` when the unreferenced are deleted.
+        """
+
     def read_zip(self, sha256: str) -> bytes: ...
 
     def delete_unreferenced(self, referenced: Sequence[str]) -> None:
-        """Removes every zip that is not among ``referenced``. The caller sees to it that no code is being put whose
-        record is still to be saved.
+        """Removes every zip, and every folder, that is not among ``referenced``. The caller sees to it that
+        no code is being put whose record is still to be saved.
         """
 
 

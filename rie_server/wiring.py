@@ -6,28 +6,22 @@ need one another. The order of stopping is the reverse: nothing is taken away fr
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import HotRoute
-from rie_server.api.runtime_api.identity import EnvironmentIdentities
-from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
 from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths
-from rie_server.durable_wiring import lambda_endpoint, make_durable
+from rie_server.durable_wiring import make_durable
+from rie_server.engine_wiring import Engine
 from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
-from rie_server.executors.choose import choose_executor
-from rie_server.invoke.answers import Answers
-from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
-from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.provisioning import Provisioning
-from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import ACCOUNT_CONCURRENCY
 from rie_server.model.arn import FunctionArn
 from rie_server.model.invocation import InvokeRequest
@@ -43,12 +37,10 @@ from rie_server.stores.s3 import BotoObjectStorage
 from rie_server.stores.server_id import server_id
 from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.journals import EventJournals
-from rie_server.telemetry.logs import LogWriter
 from rie_server.telemetry.metrics import Metrics
 
 # An idle Python environment holds about 25 MB; a working one more. Three quarters of the host at this size each.
 ENVIRONMENT_MB = 64
-ENVIRONMENT_THREADS = 8
 
 
 def host_capacity() -> int:
@@ -64,10 +56,10 @@ class RieServer:
         self.settings = settings
         self._clock = SystemClock()
         self._time = ServerTime(settings, self._clock)
-        self._make_adapters(listen)
+        self._make_stores()
         capacity = host_capacity()
         concurrency_limit = min(ACCOUNT_CONCURRENCY, capacity)
-        self._make_fleet(capacity)
+        self._make_engine(listen, capacity)
         self._make_controller(concurrency_limit)
         self._make_events()
         self._make_durable()
@@ -76,52 +68,36 @@ class RieServer:
         self._template = TemplateDeployment(
             settings.template,
             registry=self._registry,
+            layers=self._registry.layers,
             mappings=self._mappings,
-            supports=self._executor.supports,
-            checked=partial(self.lambda_api.checked_members, "CreateEventSourceMapping"),
+            supports=self._engine.executor.supports,
+            checked=self.lambda_api.checked_members,
             clock=self._clock,
             region=settings.region,
             account_id=settings.account_id,
         )
 
-    def _make_adapters(self, listen: Listen) -> None:
-        settings, clock = self.settings, self._clock
+    def _make_stores(self) -> None:
+        settings = self.settings
         self._owner = current_owner()
         self._server_id = server_id(settings.data_dir)
-        self._identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
-        self._executor = choose_executor(
-            settings,
-            server_id=self._server_id,
-            owner=self._owner,
-            endpoints=self._identities,
-            clock=clock,
-        )
         self._database = Database(settings.database_url or sqlite_url(settings.data_dir))
         self._functions = DatabaseFunctionStore(self._database)
         self._code = ZipCodeStore(settings.data_dir / "code")
 
-    def _make_fleet(self, capacity: int) -> None:
-        settings, clock = self.settings, self._clock
-        self._logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
+    def _make_engine(self, listen: Listen, capacity: int) -> None:
         self._metrics = Metrics(clock=self._time.clock)
-        self._fleet = Fleet(
-            clock=clock,
-            logs=self._logs,
-            max_environments=settings.max_environments or capacity,
-            keepalive_seconds=settings.keepalive_seconds,
+        self._engine = Engine(
+            self.settings,
+            listen=listen,
+            server_id=self._server_id,
+            owner=self._owner,
+            max_environments=self.settings.max_environments or capacity,
+            observer=self._metrics,
+            clock=self._clock,
             keepalive_clock=self._time.clock,
         )
-        self._answers = Answers(clock=clock, observer=self._metrics)
-        self._supervisor = Supervisor(
-            fleet=self._fleet,
-            executor=self._executor,
-            clock=clock,
-            neighbours=settings.function_variables,
-            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
-            answers=self._answers,
-            lambda_endpoint=lambda_endpoint(settings),
-        )
-        self._time.wait_for(self._fleet)
+        self._time.wait_for(self._engine.fleet)
 
     def _make_controller(self, concurrency_limit: int) -> None:
         clock = self._clock
@@ -129,15 +105,16 @@ class RieServer:
             store=self._functions,
             code=self._code,
             objects=BotoObjectStorage(),
-            images=self._executor.images,
-            supports=self._executor.supports,
+            images=self._engine.executor.images,
+            supports=self._engine.executor.supports,
             clock=clock,
             concurrency_limit=concurrency_limit,
+            code_storage_bytes=self.settings.code_storage_gb * 1024**3,
         )
-        self._registry.on_change(self._fleet.retire)
+        self._registry.on_change(self._engine.fleet.retire)
         self._front_controller = FrontController(
             catalog=self._registry,
-            fleet=self._fleet,
+            fleet=self._engine.fleet,
             clock=clock,
             concurrency_limit=concurrency_limit,
             observer=self._metrics,
@@ -145,7 +122,7 @@ class RieServer:
         concurrency = self._front_controller.concurrency
         self._registry.invoke_settings.tell(concurrency)
         self._provisioning = Provisioning(
-            fleet=self._fleet, catalog=self._registry, concurrency=concurrency, clock=clock
+            fleet=self._engine.fleet, catalog=self._registry, concurrency=concurrency, clock=clock
         )
         self._registry.provisioned.tell(self._provisioning)
 
@@ -197,6 +174,9 @@ class RieServer:
             clock=self._time.clock,
             real=self._clock,
             invocations_most=invocations_most,
+            owner=claim_owner(self._server_id, self._owner),
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere,
         )
         self._time.wait_for(self._mappings.manager)
 
@@ -212,10 +192,14 @@ class RieServer:
         self._durable.events.submit(request, on_durable)
 
     def _make_doors(self) -> None:
-        mailbox = Mailbox(fleet=self._fleet, supervisor=self._supervisor, answers=self._answers)
-        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=self._identities)
+        self.runtime_api = self._engine.runtime_api
+        authentication = Authentication(access_keys=self._engine.access_keys, clock=self._clock)
         self.function_urls = make_function_urls(
-            self.settings, registry=self._registry, invoker=self._front_controller, clock=self._clock
+            self.settings,
+            registry=self._registry,
+            authentication=authentication,
+            invoker=self._front_controller,
+            clock=self._clock,
         )
         own_paths = make_own_paths(
             time=self._time,
@@ -233,25 +217,25 @@ class RieServer:
             invoker=self._front_controller,
             durable=self._durable,
             own_paths=own_paths,
+            authentication=authentication,
             clock=self._clock,
         )
         self.lambda_api = doors.lambda_api
-        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self.runtime_api.hot_routes)
+        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self._engine.hot_routes)
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
         """Where containers reach the Runtime API, unless the user has said where."""
-        gateway = None if self.settings.runtime_host else self._executor.bridge_gateway()
+        gateway = None if self.settings.runtime_host else self._engine.executor.bridge_gateway()
         return () if gateway is None else ((gateway, self.settings.runtime_port),)
 
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins; returns when the template is deployed."""
         self._clock.start()
         self._time.start()
-        self._logs.start()
-        self._executor.remove_orphans()
+        self._engine.start()
         self._registry.start()
-        self._fleet.begin_sweeping()
+        self._engine.fleet.begin_sweeping()
         self._events.start()
         self._template.deploy_functions()
         # What polls, and what goes on, begins when the functions are there.
@@ -275,18 +259,17 @@ class RieServer:
         self._events.close()
         self._durable.runner.close()
         self._destinations.close()
-        self._fleet.close()
-        self._supervisor.close()
-        self._executor.close()
+        self._engine.close()
         self._registry.close()
         self._database.close()
-        self._logs.close()
+        self._engine.logs.close()
         self._time.close()
         self._clock.close()
 
     def ready_line(self) -> str:
         base = f"http://{self.settings.host}:{self.settings.port}"
-        lines = [f"{self._executor.choice[0].upper()}{self._executor.choice[1:]}.", *self._template.lines()]
+        choice = self._engine.executor.choice
+        lines = [f"{choice[0].upper()}{choice[1:]}.", *self._template.lines()]
         name = self._template.ready_function() or "NAME"
         tried = f"curl {base}/2015-03-31/functions/{name}/invocations -d '{{}}'"
         return "\n".join((*lines, f"RIE Server is ready at {base} - try: {tried}"))

@@ -1,7 +1,11 @@
 """The Docker engine that tests use: skipped or failed by ``require`` where there is none."""
 
+import io
 import re
+import secrets
 import subprocess
+import tarfile
+from collections.abc import Mapping
 from typing import Any
 
 from tests.conftest import require
@@ -38,3 +42,19 @@ def containers_of(server_id: str) -> list[str]:
         ["docker", "ps", "-aq", "--filter", f"label=rie.server={server_id}"], capture_output=True, text=True, check=True
     )
     return listing.stdout.split()
+
+
+def build_image(files: Mapping[str, tuple[str, int]]) -> str:
+    """Builds an image from texts and modes by name; the caller removes what is returned, its tag."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for name, (text, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(text.encode()), mode
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    context.seek(0)
+    tag = f"rie-test/{secrets.token_hex(6)}"
+    client = connect()
+    client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True)
+    client.close()
+    return tag

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rie_server import limits
@@ -141,12 +142,8 @@ class DockerExecutor:
             if directory is None or not directory.is_dir():
                 raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
             if (function.runtime or "").startswith("provided"):
-                bootstrap_path(directory)
-            code_on_host = facts.network.path_on_host(directory.resolve())
-            if code_on_host is None:
-                raise EnvironmentStartError(
-                    "Sandbox.Failure", f"the engine cannot see {directory}: mount the data folder into this container"
-                )
+                bootstrap_path(directory, function.layers_directory)
+            code_on_host = self._on_host(directory)
         image = image_of(function, self._runtime_image)
         # A name that no other function can guess: it is how the Runtime API tells environments apart.
         host_name = f"rie-{secrets.token_hex(16)}"
@@ -159,11 +156,21 @@ class DockerExecutor:
             server_address=facts.network.server_address,
             network=facts.network.name,
             code_on_host=code_on_host,
+            layers_on_host=None if function.layers_directory is None else self._on_host(function.layers_directory),
             processors=facts.processors,
         )
         if function.image_uri is not None and plan.entry_point and plan.command is None:
             plan = replace(plan, command=self._images.command_of(image))
         return plan
+
+    def _on_host(self, directory: Path) -> Path:
+        """The name by which the engine knows a folder of this machine's."""
+        path = self._engine.facts().network.path_on_host(directory.resolve())
+        if path is None:
+            raise EnvironmentStartError(
+                "Sandbox.Failure", f"the engine cannot see {directory}: mount the data folder into this container"
+            )
+        return path
 
     def _run(
         self, api: Any, plan: ContainerPlan, spec: EnvironmentSpec, observer: EnvironmentObserver
@@ -215,8 +222,9 @@ class DockerExecutor:
         if (share := environment.nano_processors_after_init) is not None:
             self._later(self._limit_processors, environment.container_id, share)
 
-    def terminate(self, environment: DockerEnvironment) -> None:
-        self._later(self._engine.api().kill, environment.container_id, "SIGTERM")
+    def signal(self, environment: DockerEnvironment, name: str) -> None:
+        if not environment.exited.is_set():
+            self._later(self._engine.api().kill, environment.container_id, name)
 
     def remove(self, environment: DockerEnvironment) -> None:
         self._later(self._remove, environment)

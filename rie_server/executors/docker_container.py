@@ -1,4 +1,5 @@
-"""What a function's container looks like: limits, mounts, variables, labels. Pure.
+"""What a function's container looks like: limits, mounts, variables, labels. Pure, but for a look into the
+function's folders.
 
 The shape of AWS's sandbox: a read-only file system, ``/tmp`` of the asked size, a user without rights or capabilities,
 memory without swap, processors in proportion to memory.
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from rie_server import limits
+from rie_server.executors.process_variables import layer_python_path
 from rie_server.model.environment import EnvironmentSpec
 from rie_server.model.function import FunctionVersion
 
@@ -19,6 +21,7 @@ ENVIRONMENT_LABEL = "rie.environment"
 FUNCTION_LABEL = "rie.function"
 
 TASK_ROOT = "/var/task"
+LAYERS_ROOT = "/opt"
 USER = "993:990"
 NEIGHBOURS_HOST = "host.docker.internal"
 INIT_PROCESSORS = 2.0
@@ -48,6 +51,7 @@ class ContainerPlan:
     variables: Mapping[str, str]
     labels: Mapping[str, str]
     code_on_host: Path | None
+    layers_on_host: Path | None
     host_name: str
     extra_hosts: Mapping[str, str]
     network: str | None
@@ -57,9 +61,13 @@ class ContainerPlan:
 
     def host_settings(self) -> dict[str, object]:
         """Arguments of the SDK's ``create_host_config``."""
-        binds = {str(self.code_on_host): {"bind": TASK_ROOT, "mode": "ro"}} if self.code_on_host else None
         return {
-            "binds": binds,
+            # A list: code and layers may be one and the same folder.
+            "binds": [
+                f"{folder}:{root}:ro"
+                for folder, root in ((self.code_on_host, TASK_ROOT), (self.layers_on_host, LAYERS_ROOT))
+                if folder is not None
+            ],
             "extra_hosts": dict(self.extra_hosts),
             "network_mode": self.network,
             "mem_limit": self.memory_bytes,
@@ -133,13 +141,14 @@ def plan_container(
     network: str | None,
     code_on_host: Path | None,
     processors: int,
+    layers_on_host: Path | None = None,
 ) -> ContainerPlan:
     function = spec.function
     config = function.image_config
     entry_point, command, working_directory = config.entry_point, config.command, config.working_directory
     if function.image_uri is None:
         custom = (function.runtime or "").startswith("provided")
-        entry_point = (f"{TASK_ROOT}/bootstrap",) if custom else None
+        entry_point = (_bootstrap(function),) if custom else None
         command = () if custom else (function.handler or "",)
         working_directory = TASK_ROOT
     host_name = runtime_api.rpartition(":")[0]
@@ -150,9 +159,10 @@ def plan_container(
         entry_point=entry_point,
         command=command,
         working_directory=working_directory,
-        variables=container_variables(spec.variables, runtime_api=runtime_api),
+        variables=container_variables(_with_layers(spec), runtime_api=runtime_api),
         labels=container_labels(spec, server_id=server_id, owner=owner),
         code_on_host=code_on_host,
+        layers_on_host=layers_on_host,
         host_name=host_name,
         extra_hosts={host_name: server_address, NEIGHBOURS_HOST: "host-gateway"},
         network=network,
@@ -160,3 +170,19 @@ def plan_container(
         nano_processors=init_nano_processors(function.memory_size_mb, available=processors),
         temporary_megabytes=function.ephemeral_storage_mb,
     )
+
+
+def _bootstrap(function: FunctionVersion) -> str:
+    """The executable of a custom runtime: the code's own before that of a layer."""
+    own, layers = function.code_directory, function.layers_directory
+    in_layers = layers is not None and (layers / "bootstrap").is_file() and not (own and (own / "bootstrap").is_file())
+    return f"{LAYERS_ROOT if in_layers else TASK_ROOT}/bootstrap"
+
+
+def _with_layers(spec: EnvironmentSpec) -> Mapping[str, str]:
+    """The function's variables; Python finds modules of layers as on AWS, where the runtime itself sees to that."""
+    runtime = spec.function.runtime or ""
+    if spec.function.layers_directory is None or not runtime.startswith("python"):
+        return spec.variables
+    search = (*layer_python_path(LAYERS_ROOT, runtime), spec.variables.get("PYTHONPATH", ""))
+    return {**spec.variables, "PYTHONPATH": ":".join(filter(None, search))}

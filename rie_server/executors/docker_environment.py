@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import threading
+from functools import partial
 from typing import Any, Protocol
 
 from rie_server.executors.cgroup import MemoryFiles, cgroup_paths
@@ -19,7 +20,7 @@ from rie_server.executors.docker_frames import FrameReader
 from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.memory_gauge import MemoryGauge
 from rie_server.model.environment import EnvironmentExit
-from rie_server.ports import Clock, EnvironmentObserver, Timer
+from rie_server.ports import Clock, EnvironmentObserver
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class ContainerKeeper(Protocol):
     def end_init(self, environment: "DockerEnvironment") -> None:
         """The extra processors of the init phase end."""
 
-    def terminate(self, environment: "DockerEnvironment") -> None: ...
+    def signal(self, environment: "DockerEnvironment", name: str) -> None: ...
 
     def remove(self, environment: "DockerEnvironment") -> None: ...
 
@@ -70,10 +71,8 @@ class DockerEnvironment:
         self._output: int | None = None
         self._state = threading.Lock()
         self._settled = False
-        self._terminating = False
         self._stopped = False
         self._exit_told = False
-        self._grace: Timer | None = None
         self._gauge: MemoryGauge | None = None
         self._peak_mb_by_engine = 0
         self._peak_asked_at = float("-inf")
@@ -97,21 +96,19 @@ class DockerEnvironment:
             self._keeper.refresh_peak(self)
         return self._peak_mb_by_engine
 
-    def stop(self, *, grace_seconds: float = 0.0) -> None:
+    def start_runtime(self) -> None:
+        """It was started at once: there are no external extensions."""
+
+    def end_runtime(self, *, grace_seconds: float) -> None:
+        self._keeper.signal(self, "SIGTERM")
+        self._clock.call_later(grace_seconds, partial(self._keeper.signal, self, "SIGKILL"))
+
+    def stop(self) -> None:
         with self._state:
-            if self._stopped or (grace_seconds > 0 and self._terminating):
+            if self._stopped:
                 return
-            self._terminating = True
-            gentle = grace_seconds > 0 and not self.exited.is_set()
-            self._stopped = not gentle
-            if gentle:
-                self._grace = self._clock.call_later(grace_seconds, self.stop)
-            elif self._grace is not None:
-                self._grace.cancel()
-        if gentle:
-            self._keeper.terminate(self)
-        else:
-            self._keeper.remove(self)
+            self._stopped = True
+        self._keeper.remove(self)
 
     # --- for the executor ---------------------------------------------------------------------------------------------
 

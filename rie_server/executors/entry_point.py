@@ -18,30 +18,39 @@ log = logging.getLogger(__name__)
 _PROBE_SECONDS = 20
 
 
-def bootstrap_path(code_directory: Path) -> Path:
-    """The executable of a custom runtime.
+def bootstrap_path(code_directory: Path, layers_directory: Path | None) -> Path:
+    """The executable of a custom runtime: the code's own, or one of a layer.
 
     Raises:
         EnvironmentStartError: there is none, or this machine cannot execute it.
     """
-    path = code_directory / "bootstrap"
-    if not path.is_file():
+    folders = [code_directory] if layers_directory is None else [code_directory, layers_directory]
+    found = [folder / "bootstrap" for folder in folders if (folder / "bootstrap").is_file()]
+    if not found:
         raise EnvironmentStartError(
             "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
         )
+    path = found[0]
+    shown = "/var/task/bootstrap" if path.parent == code_directory else "/opt/bootstrap"
+    refusal = launch_refusal(path, shown)
+    if refusal is not None:
+        raise EnvironmentStartError("Runtime.InvalidEntrypoint", f"fork/exec {refusal}")
+    return path
+
+
+def launch_refusal(path: Path, shown: str) -> str | None:
+    """Why this machine cannot execute a file, in the kernel's words after ``shown``; None when it can."""
     if not os.access(path, os.X_OK):
-        raise EnvironmentStartError("Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: permission denied")
+        return f"{shown}: permission denied"
     with path.open("rb") as file:
         head = file.read(256)
     if head.startswith(b"#!"):
         words = head[2:].split(b"\n", 1)[0].split()
         if not words or not os.access(words[0], os.X_OK):
-            raise EnvironmentStartError(
-                "Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: no such file or directory"
-            )
+            return f"{shown}: no such file or directory"
     elif head[:6] + head[18:20] != _own_machine():
-        raise EnvironmentStartError("Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: exec format error")
-    return path
+        return f"{shown}: exec format error"
+    return None
 
 
 def _own_machine() -> bytes:

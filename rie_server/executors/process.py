@@ -5,15 +5,14 @@ lets us, a control group. Thread-safe. Threads: ``process-spawn`` (lives as long
 ends children when the thread that made them ends), ``process-watch`` and ``process-cleanup``; ``close`` joins them.
 """
 
-import contextlib
 import logging
 import os
-import resource
-import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rie_server import limits
@@ -22,9 +21,13 @@ from rie_server.executors.cgroup import Cgroup, CgroupRoot
 from rie_server.executors.entry_point import Interpreters, bootstrap_path
 from rie_server.executors.environment_folders import EnvironmentFolders
 from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.layer_mounts import LAYERS_ROOT, LayerMounts
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
+from rie_server.executors.process_extensions import ExtendedEnvironment, external_extensions
+from rie_server.executors.process_launch import Launch, confine, dies_with_server, failure, spawn
 from rie_server.executors.process_variables import process_variables
 from rie_server.model.environment import EnvironmentSpec
+from rie_server.model.extension import extension_variables
 from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock, EnvironmentObserver, RunningEnvironment, RuntimeEndpoints
 
@@ -33,16 +36,6 @@ log = logging.getLogger(__name__)
 _MEGABYTE = 1024 * 1024
 _STOP_SECONDS = 5.0
 _ABANDONED_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Launch:
-    """A command line with everything the kernel needs to run it."""
-
-    arguments: list[str]
-    variables: dict[str, str]
-    code_directory: Path
-    memory_bytes: int
 
 
 class ProcessExecutor:
@@ -54,13 +47,14 @@ class ProcessExecutor:
         self._clock = clock
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
+        self._layer_mounts = LayerMounts()
         self._cgroups = CgroupRoot.detect()
-        self._dies_with_server = _dies_with_server()
+        self._dies_with_server = dies_with_server()
         self._watch = FileWatch("process-watch")
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="process-spawn")
         self._cleaner = ThreadPoolExecutor(1, thread_name_prefix="process-cleanup")
         self._lock = threading.Lock()
-        self._running: set[ProcessEnvironment] = set()
+        self._running: set[ProcessEnvironment | ExtendedEnvironment] = set()
         self._closed = False
 
     def start(self, spec: EnvironmentSpec, observer: EnvironmentObserver) -> RunningEnvironment:
@@ -71,10 +65,12 @@ class ProcessExecutor:
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
         arguments, interpreter = self._command(spec.function, code_directory)
+        layers = spec.function.layers_directory
+        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
         try:
             folder = self._folders.create(spec.environment_id)
         except OSError as refused:
-            raise _failure(refused) from refused
+            raise failure(refused) from refused
         holdings = Holdings(
             environment_id=spec.environment_id,
             folder=folder,
@@ -82,23 +78,33 @@ class ProcessExecutor:
             release_address=self._endpoints.close,
         )
         try:
-            launch = _Launch(
-                arguments=arguments,
-                variables=process_variables(
-                    spec.variables,
-                    code_directory=code_directory,
-                    interpreter=interpreter,
-                    temporary_files=folder.temporary_files,
-                    runtime_api=self._endpoints.open_address(spec.environment_id),
-                ),
+            variables = partial(
+                process_variables,
+                code_directory=code_directory,
+                interpreter=interpreter,
+                temporary_files=folder.temporary_files,
+                runtime_api=self._endpoints.open_address(spec.environment_id),
+                layers=LAYERS_ROOT if mount else layers,
+                runtime=spec.function.runtime or "",
+            )
+            launch = Launch(
+                arguments=[*self._dies_with_server, *mount, *arguments],
+                variables=variables(spec.variables),
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
+            if extensions := external_extensions(spec.function.layers_directory):
+                for_extensions = replace(
+                    launch,
+                    arguments=[*self._dies_with_server, *mount],
+                    variables=variables(extension_variables(spec.variables)),
+                )
+                return self._launch_extended(launch, for_extensions, extensions, holdings, observer)
             return self._launch(launch, holdings, observer)
         except Exception as refused:
             # Whatever it was: an address, a folder and a control group are taken by now.
             holdings.free(self._clock)
-            raise _failure(refused) from refused
+            raise failure(refused) from refused
 
     def supports(self, function: FunctionVersion) -> str | None:
         runtime = function.runtime
@@ -140,9 +146,8 @@ class ProcessExecutor:
         assert function.runtime is not None
         if function.runtime.startswith("python"):
             interpreter = self._interpreters.path(function.runtime)
-            return [*self._dies_with_server, interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
-        bootstrap = str(bootstrap_path(code_directory))
-        return [*self._dies_with_server, bootstrap], None
+            return [interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
+        return [str(bootstrap_path(code_directory, function.layers_directory))], None
 
     def _cgroup(self, spec: EnvironmentSpec) -> Cgroup | None:
         if self._cgroups is None:
@@ -157,18 +162,70 @@ class ProcessExecutor:
             log.warning("no control group for an environment (%s): its memory is limited by rlimit", refused)
             return None
 
-    def _launch(self, launch: _Launch, holdings: Holdings, observer: EnvironmentObserver) -> ProcessEnvironment:
+    def _launch(self, launch: Launch, holdings: Holdings, observer: EnvironmentObserver) -> ProcessEnvironment:
+        environment = self._runtime(launch, holdings, observer)
+        closed = self._add(environment)
+        environment.begin()
+        if closed:
+            environment.stop()
+        return environment
+
+    def _launch_extended(
+        self,
+        launch: Launch,
+        for_extensions: Launch,
+        extensions: Sequence[Path],
+        holdings: Holdings,
+        observer: EnvironmentObserver,
+    ) -> ExtendedEnvironment:
+        def launch_runtime(observer: EnvironmentObserver) -> ProcessEnvironment:
+            try:
+                runtime = self._runtime(launch, holdings, observer, is_alone=False)
+            except Exception as refused:
+                raise failure(refused) from refused
+            runtime.begin()
+            return runtime
+
+        def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
+            arguments = [*for_extensions.arguments, str(path)]
+            process = self._spawner.submit(spawn, replace(for_extensions, arguments=arguments), output).result()
+            self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
+            return process
+
+        environment = ExtendedEnvironment(
+            holdings=holdings,
+            observer=observer,
+            watch=self._watch,
+            launch_runtime=launch_runtime,
+            on_stopped=self._on_stopped,
+        )
+        closed = self._add(environment)
+        environment.begin(extensions, spawn_extension)
+        if closed:
+            environment.stop()
+        return environment
+
+    def _add(self, environment: ProcessEnvironment | ExtendedEnvironment) -> bool:
+        """Puts an environment on the list of those that ``close`` stops; True when it is closed already."""
+        with self._lock:
+            self._running.add(environment)
+            return self._closed
+
+    def _runtime(
+        self, launch: Launch, holdings: Holdings, observer: EnvironmentObserver, *, is_alone: bool = True
+    ) -> ProcessEnvironment:
+        """Starts a runtime's process; the caller begins to listen to it."""
         output, output_of_child = os.pipe()
         os.set_blocking(output, False)
         try:
-            process = self._spawner.submit(self._spawn, launch, output_of_child).result()
+            process = self._spawner.submit(spawn, launch, output_of_child).result()
         except BaseException:
             os.close(output)
             raise
         finally:
             os.close(output_of_child)
-        self._spawner.submit(_confine, process.pid, holdings, launch.memory_bytes)
-        environment = ProcessEnvironment(
+        self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
+        return ProcessEnvironment(
             process=process,
             output=output,
             holdings=holdings,
@@ -176,69 +233,15 @@ class ProcessExecutor:
             watch=self._watch,
             clock=self._clock,
             on_stopped=self._on_stopped,
-        )
-        with self._lock:
-            self._running.add(environment)
-            closed = self._closed
-        environment.begin()
-        if closed:
-            environment.stop()
-        return environment
-
-    def _spawn(self, launch: _Launch, output: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 -- running what the user deployed is the purpose
-            launch.arguments,
-            cwd=launch.code_directory,
-            env=launch.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            is_alone=is_alone,
         )
 
-    def _on_stopped(self, environment: ProcessEnvironment) -> None:
+    def _on_stopped(self, environment: ProcessEnvironment | ExtendedEnvironment) -> None:
         self._cleaner.submit(self._free, environment)
 
-    def _free(self, environment: ProcessEnvironment) -> None:
+    def _free(self, environment: ProcessEnvironment | ExtendedEnvironment) -> None:
         environment.holdings.free(self._clock)
         # Until its end has been seen it counts as running, so that ``close`` leaves no process uncollected.
         environment.exited.wait(_STOP_SECONDS)
         with self._lock:
             self._running.discard(environment)
-
-
-def _confine(process_id: int, holdings: Holdings, memory_bytes: int) -> None:
-    """Runs right after the start, beside the child's own first steps: moving a process may take the kernel 20 ms."""
-    if hasattr(os, "SCHED_BATCH"):
-        # A runtime that wakes up waits for its turn instead of interrupting the server, which wakes one with every
-        # reply: where processors are few that is a fifth of the throughput.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(process_id, os.SCHED_BATCH, os.sched_param(0))
-    if hasattr(resource, "prlimit"):
-        with contextlib.suppress(OSError, ValueError):
-            files = limits.ENVIRONMENT_FILE_DESCRIPTORS
-            resource.prlimit(process_id, resource.RLIMIT_NOFILE, (files, files))
-            if holdings.cgroup is None:
-                resource.prlimit(process_id, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    if holdings.cgroup is not None:
-        holdings.cgroup.add(process_id)
-    with contextlib.suppress(OSError):
-        holdings.folder.write_record(process_id, holdings.cgroup)
-
-
-def _dies_with_server() -> list[str]:
-    """The start of a command line whose process the kernel ends together with the server; empty where that is
-    not offered. It also keeps the function from gaining rights by set-user-id programs, which would undo it.
-    """
-    command = shutil.which("setpriv")
-    if command is None:
-        return []
-    prefix = [command, "--pdeathsig", "KILL", "--no-new-privs"]
-    probe = subprocess.run([*prefix, command, "--version"], capture_output=True, check=False)  # noqa: S603
-    return prefix if probe.returncode == 0 else []
-
-
-def _failure(refused: Exception) -> EnvironmentStartError:
-    """A failure of this machine: full disk, no file descriptors or processes left."""
-    words = os.strerror(refused.errno) if isinstance(refused, OSError) and refused.errno else str(refused)
-    return EnvironmentStartError("Sandbox.Failure", f"the environment could not be started: {words}")

@@ -15,6 +15,7 @@ import termios
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from subprocess import Popen
 
 from rie_server.executors.cgroup import Cgroup, kill_and_remove
@@ -24,7 +25,7 @@ from rie_server.executors.leftovers import kill_marked
 from rie_server.executors.lines import LineSplitter
 from rie_server.executors.memory_gauge import MemoryGauge
 from rie_server.model.environment import EnvironmentExit
-from rie_server.ports import Clock, EnvironmentObserver, Timer
+from rie_server.ports import Clock, EnvironmentObserver
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,11 @@ class Holdings:
 
 
 class ProcessEnvironment:
+    """
+    Args:
+        is_alone: no process but the runtime's and its children is in the environment, so all end with the runtime.
+    """
+
     def __init__(
         self,
         *,
@@ -63,6 +69,7 @@ class ProcessEnvironment:
         watch: FileWatch,
         clock: Clock,
         on_stopped: Callable[["ProcessEnvironment"], None],
+        is_alone: bool = True,
     ) -> None:
         self.holdings = holdings
         self.exited = threading.Event()
@@ -71,13 +78,13 @@ class ProcessEnvironment:
         self._watch = watch
         self._clock = clock
         self._on_stopped = on_stopped
+        self._is_alone = is_alone
         self._reading = threading.Lock()
         self._output: int | None = output
         self._lines = LineSplitter()
         self._stopping = threading.Lock()
         self._signalling = threading.Lock()
         self._stop_done = False
-        self._kill_timer: Timer | None = None
         files = holdings.cgroup.memory_files if holdings.cgroup else None
         self._gauge = MemoryGauge(process_id=process.pid, files=files, clock=clock)
 
@@ -95,17 +102,18 @@ class ProcessEnvironment:
     def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
         return self._gauge.peak_mb(max_age_seconds)
 
-    def stop(self, *, grace_seconds: float = 0.0) -> None:
+    def start_runtime(self) -> None:
+        """It was started at once: there are no external extensions."""
+
+    def end_runtime(self, *, grace_seconds: float) -> None:
+        self._signal_group(signal.SIGTERM)
+        self._clock.call_later(grace_seconds, partial(self._signal_group, signal.SIGKILL))
+
+    def stop(self) -> None:
         with self._stopping:
-            if self._stop_done or (grace_seconds > 0 and self._kill_timer is not None):
+            if self._stop_done:
                 return
-            if grace_seconds > 0 and not self.exited.is_set():
-                self._kill_timer = self._clock.call_later(grace_seconds, self.stop)
-            else:
-                self._stop_done = True
-        if not self._stop_done:
-            self._signal_group(signal.SIGTERM)
-            return
+            self._stop_done = True
         self.kill()
         self._on_stopped(self)
 
@@ -129,7 +137,7 @@ class ProcessEnvironment:
     def kill(self) -> None:
         """SIGKILL to every process that can be named at once; ``Holdings.free`` finds the rest."""
         self._signal_group(signal.SIGKILL)
-        if self.holdings.cgroup is not None:
+        if self._is_alone and self.holdings.cgroup is not None:
             self.holdings.cgroup.kill(rounds=1)
 
     # --- output -------------------------------------------------------------------------------------------------------

@@ -21,8 +21,13 @@ class Answers:
         self._observer = observer or Unobserved()
 
     def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
-        """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it."""
-        if invocation.request.want_log_tail:
+        """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it.
+
+        With extensions the log is written at the end of the invocation, by ``end``.
+        """
+        if environment.extensions is not None and environment.extensions.ending is not None:
+            environment.extensions.ending.answered(payload, error)
+        elif invocation.request.want_log_tail:
             invocation.finish(payload, error, self.report(environment, invocation, failed=error is not None))
         else:
             ended_at = self._clock.monotonic()
@@ -52,11 +57,13 @@ class Answers:
             provisioned=None if environment.pool.allotment is None else environment.provisioned,
         )
         init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
+        restore_duration_ms, environment.restore_duration_ms = environment.restore_duration_ms, None
         return environment.log.finished(
             InvocationReport(
                 request_id=invocation.request.request_id,
                 duration_ms=duration_ms,
                 init_duration_ms=init_duration_ms,
+                restore_duration_ms=restore_duration_ms,
                 max_memory_used_mb=0 if running is None else running.peak_memory_mb(max_age_seconds=max_age_seconds),
                 status=error.status if error else None,
                 error_type=error.error_type if error and error.status == "error" else None,
@@ -65,10 +72,28 @@ class Answers:
 
     def fail(self, environment: Environment, invocation: Invocation, error: PlatformError, payload: bytes) -> None:
         """Answers an invocation in the function's stead."""
+        self._tell(environment, invocation, error)
+        invocation.finish(payload, UNHANDLED, self.report(environment, invocation, error, failed=True))
+
+    def end(self, environment: Environment, error: PlatformError | None = None) -> None:
+        """The invocation that was answered last is over, its extensions have finished: END and REPORT, once.
+
+        Args:
+            error: what ended it instead; the caller's answer stays what it was.
+        """
+        ending = environment.extensions.ending if environment.extensions is not None else None
+        if ending is None or not ending.close():
+            return
+        if error is not None:
+            self._tell(environment, ending.invocation, error)
+        failed = ending.failed or error is not None
+        ending.end(self.report(environment, ending.invocation, error, failed=failed))
+
+    def _tell(self, environment: Environment, invocation: Invocation, error: PlatformError) -> None:
+        """The line with which AWS says in the log why it has ended an invocation."""
         request_id = invocation.request.request_id
         if error.status == "timeout":
             now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")
             environment.log.output(f"{now.removesuffix('+00:00')}Z {request_id} {error.message}\n".encode())
-        elif error.error_type == "Runtime.ExitError":
+        elif error.error_type == "Runtime.ExitError" or error.error_type.startswith("Extension."):
             environment.log.output(f"RequestId: {request_id} Error: {error.message}\n{error.error_type}".encode())
-        invocation.finish(payload, UNHANDLED, self.report(environment, invocation, error, failed=True))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rie_server.errors import LambdaError
+from rie_server.invoke.environment_extensions import EnvironmentExtensions
 from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
@@ -24,12 +25,17 @@ class Invocation:
         waiting_since, started_at: monotonic seconds; ``started_at`` is when a runtime got it (or, when initialization
             is repeated for it, when that began): its timeout counts from there.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
+        lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
+            until ``end``.
+        on_end: gives that place back; set while the answer is delivered.
     """
 
     __slots__ = (
         "_on_result",
         "deadline_epoch_ms",
         "function",
+        "lingers",
+        "on_end",
         "request",
         "started_at",
         "trace_header",
@@ -50,6 +56,8 @@ class Invocation:
         self.waiting_since = waiting_since
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
+        self.lingers = False
+        self.on_end: Callable[[], None] | None = None
         self._on_result = on_result
 
     def finish(self, payload: bytes, function_error: str | None, log_tail: bytes | None = None) -> None:
@@ -62,6 +70,12 @@ class Invocation:
                 log_tail=log_tail if self.request.want_log_tail else None,
             )
         )
+
+    def end(self) -> None:
+        """An answered invocation that lingered is over."""
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
 
     def refuse(self, refusal: LambdaError) -> None:
         """Ends an invocation that never reached a runtime."""
@@ -90,14 +104,18 @@ class Environment:
         invocation: set from the hand-over (or the binding) to the answer.
         last_request_id: of the invocation that was handed over last, also after its answer.
         init_duration_ms: set when initialization has ended, taken by the first REPORT.
+        restore_started_at, restore_duration_ms: likewise, of an environment with SnapStart: when it was told that it
+            has been restored, and how long its runtime took to go on.
         deadline: monotonic seconds after which what runs now has timed out; None while nothing runs. An invocation
             runs until its runtime asks for the next one, not only until its answer.
         timer, timer_due: one timer per environment, armed again only when a deadline falls before it.
+        extensions: None in an environment that has none, which then pays nothing for them.
     """
 
     __slots__ = (
         "bound",
         "deadline",
+        "extensions",
         "function",
         "id",
         "idle_since",
@@ -109,6 +127,8 @@ class Environment:
         "poll",
         "pool",
         "provisioned",
+        "restore_duration_ms",
+        "restore_started_at",
         "running",
         "state",
         "timer",
@@ -129,28 +149,30 @@ class Environment:
         self.last_request_id: str | None = None
         self.init_started_at = 0.0
         self.init_duration_ms: float | None = None
+        self.restore_started_at: float | None = None
+        self.restore_duration_ms: float | None = None
         self.idle_since = 0.0
         self.deadline: float | None = None
         self.timer: Timer | None = None
         self.timer_due = 0.0
+        self.extensions: EnvironmentExtensions | None = None
 
     @property
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        if self.function.snap_start:
+            return "snap-start"
         return "provisioned-concurrency" if self.provisioned else "on-demand"
 
     @property
     def init_timeout_seconds(self) -> float:
         """How long initialization may take, if no invocation waits for it alone."""
-        if self.provisioned:
+        if self.provisioned or self.function.snap_start:
             return max(INIT_TIMEOUT_AHEAD_SECONDS, self.function.timeout_seconds)
         return INIT_TIMEOUT_SECONDS
 
-    def may(self, move: RuntimeMove) -> bool:
-        return (self.state, move) in LEGAL_MOVES
-
     def move(self, move: RuntimeMove) -> None:
-        """Raises KeyError for a move that the table does not have: ask ``may`` first."""
+        """Raises KeyError for a move that the table does not have."""
         self.state = LEGAL_MOVES[self.state, move]
 
     def take_invocation(self) -> Invocation | None:

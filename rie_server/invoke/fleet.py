@@ -90,6 +90,8 @@ class Fleet:
         if environment.init_duration_ms is not None and environment.running is not None:
             environment.running.flush_output()
         environment.log.started(invocation.request.request_id, want_tail=invocation.request.want_log_tail)
+        if environment.extensions is not None:
+            environment.extensions.deliver()
         poll.deliver(invocation)
 
     def assign(self, environment: Environment, invocation: Invocation) -> None:
@@ -103,6 +105,8 @@ class Fleet:
         environment.bound = False
         environment.deadline = invocation.started_at + environment.function.timeout_seconds
         invocation.deadline_epoch_ms = int((self._clock.now() + environment.deadline - now) * 1000)
+        if environment.extensions is not None:
+            environment.extensions.invoke(invocation)
         self.arm(environment)
 
     def ready(self, environment: Environment, poll: Poll) -> tuple[Invocation | None, Plan]:

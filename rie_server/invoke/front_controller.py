@@ -4,6 +4,7 @@ This is the ``Invoker`` that everybody else holds. Thread-safe; returns at once.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from rie_server.errors import RecursiveInvocationException, TooManyRequestsException
 from rie_server.invoke.concurrency import Concurrency
@@ -68,12 +69,17 @@ class FrontController:
             raise
 
         def finish(result: InvokeResult) -> None:
-            concurrency.leave(running)
+            if invocation.lingers:
+                # The place is occupied until the extensions have finished, too, as in AWS.
+                invocation.on_end = partial(concurrency.leave, running)
+            else:
+                concurrency.leave(running)
             if isinstance(result.refusal, TooManyRequestsException):
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        self._fleet.submit(Invocation(request, function, trace_header, finish, self._clock.monotonic()))
+        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic())
+        self._fleet.submit(invocation)
 
     def drain(self, seconds: float) -> None:
         """Blocks until every admitted invocation has its result, or ``seconds`` have passed."""

@@ -8,12 +8,13 @@ Thread-safe and never blocking. Each call raises RuntimeApiError where AWS answe
 
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.answers import Answers
+from rie_server.invoke.environment_extensions import Ending
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.roster import NOTHING
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
-from rie_server.model.environment import RuntimeMove, RuntimeState
+from rie_server.model.environment import INITIALIZING, LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function_errors import INVALID_RESPONSE_MODE, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED
 
 
@@ -23,12 +24,17 @@ class Mailbox:
         self._supervisor = supervisor
         self._answers = answers
 
-    def next(self, environment_id: str, poll: Poll) -> None:
+    def next(self, environment_id: str, poll: Poll, *, resumed: bool = False) -> None:
         """Answers ``poll`` with the next invocation, now or later.
 
-        The first call ends initialization; a call while an invocation runs gets the same event again.
+        The first call ends initialization; a call while an invocation runs gets the same event again. Where there are
+        extensions, a call that would end a phase is held until they ask for their next event, too.
+
+        Args:
+            resumed: the call was held.
         """
         fleet = self._fleet
+        held: Environment | None = None
         repeated: Invocation | None = None
         fresh: Invocation | None = None
         plan = NOTHING
@@ -38,20 +44,47 @@ class Mailbox:
                 return  # it is being stopped, and its connection ends with it: an error would only confuse its log
             before = environment.state
             _permit(environment, RuntimeMove.NEXT)
-            environment.move(RuntimeMove.NEXT)
-            self._leave(environment, before)
-            if environment.invocation is None:
-                fresh, plan = fleet.ready(environment, poll)
+            if environment.extensions is not None and before in _PHASES and not resumed:
+                environment.extensions.held = poll
+                held = environment
             else:
-                repeated = environment.invocation
-                if environment.bound:
-                    fleet.assign(environment, repeated)
-        if fresh is not None:
+                environment.move(RuntimeMove.NEXT)
+                self._leave(environment, before)
+                if environment.invocation is None:
+                    fresh, plan = fleet.ready(environment, poll)
+                else:
+                    repeated = environment.invocation
+                    if environment.bound:
+                        fleet.assign(environment, repeated)
+        if before is RuntimeState.RESTORING and held is None:
+            environment.log.restore_ended(
+                duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
+            )
+        if held is not None:
+            self.resume(held)
+        elif fresh is not None:
             fleet.hand_over(environment, fresh, poll)
         elif repeated is not None:
+            if environment.extensions is not None:
+                environment.extensions.deliver()
             poll.deliver(repeated)
         if plan is not NOTHING:
             fleet.carry_out(plan)
+
+    def resume(self, environment: Environment) -> None:
+        """Ends the phase of an environment with extensions when nobody works any more: its log, then the phase."""
+        with self._fleet.lock:
+            extensions = environment.extensions
+            if extensions is None or extensions.held is None or not extensions.is_everybody_ready:
+                return
+            is_init = environment.state in INITIALIZING
+            poll, extensions.held = extensions.held, None
+            if environment.state not in _PHASES or not poll.is_connected():
+                return  # a runtime that still lives asks again
+        if is_init:
+            extensions.write_to(environment.log)
+        self._answers.end(environment)
+        self.next(environment.id, poll, resumed=True)
 
     def response(self, environment_id: str, request_id: str, payload: bytes) -> None:
         """The function's result."""
@@ -72,13 +105,33 @@ class Mailbox:
 
     def init_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
         """Initialization failed; the runtime is expected to exit now."""
+        self._fail_init(environment_id, payload, error_type, RuntimeMove.INIT_ERROR)
+
+    def _fail_init(self, environment_id: str, payload: bytes, error_type: str, move: RuntimeMove) -> None:
         with self._fleet.lock:
             environment = self._fleet.roster.environments.get(environment_id)
             if environment is None:
                 raise _invalid_request_id()
-            _permit(environment, RuntimeMove.INIT_ERROR)
-            environment.move(RuntimeMove.INIT_ERROR)
+            _permit(environment, move)
+            environment.move(move)
             self._supervisor.expect_exit(environment, payload, error_type)
+
+    def restore_next(self, environment_id: str) -> None:
+        """The runtime of a version with SnapStart has been initialized; when this returns, it has been restored."""
+        with self._fleet.lock:
+            environment = self._fleet.roster.environments.get(environment_id)
+            if environment is None:
+                raise _invalid_request_id()
+            if not environment.function.snap_start:
+                raise _denied(environment.state, RuntimeMove.RESTORE_NEXT)
+            _permit(environment, RuntimeMove.RESTORE_NEXT)
+            environment.move(RuntimeMove.RESTORE_NEXT)
+            self._supervisor.begin_restore(environment)
+        environment.log.restore_started()
+
+    def restore_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
+        """What the runtime does after it was restored has failed; it is expected to exit now."""
+        self._fail_init(environment_id, payload, error_type, RuntimeMove.RESTORE_ERROR)
 
     def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         if len(payload) > RESPONSE_PAYLOAD_BYTES:
@@ -95,7 +148,7 @@ class Mailbox:
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
             environment.pool.finishing -= 1
-        elif before is RuntimeState.STARTED:
+        elif before is RuntimeState.STARTED or before is RuntimeState.RESTORING:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:
             environment.pool.rouse(environment)
@@ -112,18 +165,30 @@ class Mailbox:
             if invocation is None:
                 raise _invalid_request_id()
             environment.move(move)
+            if environment.extensions is not None:
+                environment.extensions.ending = Ending(invocation)
             environment.pool.finishing += 1
             return environment, invocation
 
 
+# The runtime's ``next`` ends them, and its extensions' with it.
+_PHASES = (RuntimeState.STARTED, RuntimeState.RESTORING, RuntimeState.RESPONSE_SENT)
+
+
 def _permit(environment: Environment, move: RuntimeMove) -> None:
-    if not environment.may(move):
-        raise RuntimeApiError(
-            403,
-            "InvalidStateTransition",
-            f"State transition from {environment.state} to {move} failed for runtime. "
-            "Error: State transition is not allowed",
-        )
+    state = environment.state
+    if environment.extensions is not None and environment.extensions.held is not None:
+        state = RuntimeState.READY  # for the runtime the phase has ended
+    if (state, move) not in LEGAL_MOVES:
+        raise _denied(state, move)
+
+
+def _denied(state: RuntimeState, move: RuntimeMove) -> RuntimeApiError:
+    return RuntimeApiError(
+        403,
+        "InvalidStateTransition",
+        f"State transition from {state} to {move} failed for runtime. Error: State transition is not allowed",
+    )
 
 
 def _invalid_request_id() -> RuntimeApiError:

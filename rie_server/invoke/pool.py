@@ -7,7 +7,7 @@ from collections import deque
 
 from rie_server.invoke.allotment import Allotment
 from rie_server.invoke.environments import Environment, Invocation
-from rie_server.model.environment import RuntimeState
+from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.function import FunctionVersion
 
 
@@ -87,7 +87,7 @@ class Pool:
         if environment.state is RuntimeState.READY and environment.poll is not None:
             self.standing.remove(environment)
             self.idle.append(environment)
-        elif environment.state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+        elif environment.state in INITIALIZING:
             self.provisioning -= 1
             self.starting += 1
         environment.provisioned = False
@@ -101,7 +101,7 @@ class Pool:
         self.environments.discard(environment)
         if environment.state is RuntimeState.READY and environment.poll is not None:
             self.rouse(environment)
-        elif environment.state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+        elif environment.state in INITIALIZING:
             self.initialized(environment)
         elif environment.state is RuntimeState.RESPONSE_SENT:
             self.finishing -= 1

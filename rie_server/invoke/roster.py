@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
-from rie_server.model.environment import RuntimeState
+from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock, LogFactory
 
@@ -78,7 +78,7 @@ class Roster:
         """Takes an environment off the books. The caller stops it and then calls ``settle``."""
         pool = environment.pool
         if environment.provisioned and pool.allotment is not None:
-            initialized = environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR)
+            initialized = environment.state not in INITIALIZING
             has_served = environment.last_request_id is not None
             pool.allotment.lost(self._clock.monotonic(), initialized=initialized, has_served=has_served)
         pool.forget(environment)

@@ -8,58 +8,24 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Environment
+from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
-from rie_server.model.environment import EnvironmentExit, EnvironmentSpec, RuntimeState
-from rie_server.model.environment_variables import environment_variables, log_stream_name
+from rie_server.invoke.shutdown import Shutdowns, Threads
+from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
+from rie_server.limits import RESTORE_TIMEOUT_SECONDS
+from rie_server.model.environment import INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
+from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables, log_stream_name
+from rie_server.model.extension import ShutdownReason
+from rie_server.model.function import FunctionVersion
 from rie_server.model.function_errors import PlatformError, exited, timed_out
+from rie_server.model.snap_start import restore_refusal
 from rie_server.ports import Clock, Executor
 
-# A runtime that has reported init/error exits by itself; its last lines are worth waiting for, not longer than this.
-LAST_WORDS_SECONDS = 1.0
-
 log = logging.getLogger(__name__)
-
-
-class Threads(Protocol):
-    """The part of ``concurrent.futures.ThreadPoolExecutor`` that is used here."""
-
-    def submit(self, fn: Callable[[Environment], None], environment: Environment, /) -> object: ...
-
-    def shutdown(self, *, wait: bool) -> None: ...
-
-
-class InitFailure:
-    """Why an initialization came to nothing: the platform's words, or the runtime's own report."""
-
-    __slots__ = ("error", "reported")
-
-    def __init__(self, error: PlatformError, reported: bytes | None = None) -> None:
-        self.error = error
-        self.reported = reported
-
-    def payload(self, request_id: str) -> bytes:
-        return self.error.payload(request_id) if self.reported is None else self.reported
-
-
-class Watch:
-    """What an executor tells of one environment."""
-
-    __slots__ = ("_environment", "_supervisor")
-
-    def __init__(self, environment: Environment, supervisor: "Supervisor") -> None:
-        self._environment = environment
-        self._supervisor = supervisor
-
-    def on_output(self, line: bytes) -> None:
-        self._environment.log.output(line)
-
-    def on_exit(self, exit_: EnvironmentExit) -> None:
-        self._supervisor.exited(self._environment, exit_)
 
 
 class Supervisor:
@@ -67,7 +33,12 @@ class Supervisor:
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
         lambda_endpoint: where durable functions reach this server.
+        credentials: the variables of a function's execution role; may block.
         threads: where environments are started and stopped; ``close`` shuts it down.
+
+    Attributes:
+        shutdowns: environments with extensions that end.
+        extensions: the part of this that only extensions need.
     """
 
     def __init__(
@@ -80,15 +51,26 @@ class Supervisor:
         threads: Threads,
         answers: Answers,
         lambda_endpoint: str | None = None,
+        credentials: Callable[[FunctionVersion], Mapping[str, str]] = lambda _: PLACEHOLDER_CREDENTIALS,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
         self._lambda_endpoint = lambda_endpoint
+        self._credentials = credentials
         self._threads = threads
         self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
+        self.shutdowns = Shutdowns(lock=fleet.lock, clock=clock, threads=threads, end=self._stop)
+        self.extensions = ExtensionSupervisor(
+            fleet=fleet,
+            clock=clock,
+            threads=threads,
+            shutdowns=self.shutdowns,
+            ended=self._ended,
+            init_failed=self._init_failed,
+        )
         fleet.start = self.start
         fleet.stop = self.stop
         fleet.on_deadline = self.deadline_passed
@@ -97,10 +79,16 @@ class Supervisor:
         self._threads.submit(self._start, environment)
 
     def stop(self, environment: Environment) -> None:
-        self._threads.submit(self._stop, environment)
+        extensions = environment.extensions
+        if extensions is None or environment.running is None:
+            self._threads.submit(self._stop, environment)
+        else:
+            self._answers.end(environment)
+            self.shutdowns.begin(environment, extensions)
 
     def close(self) -> None:
         """Waits until every start and stop that was asked for is done."""
+        self.shutdowns.wait()
         self._threads.shutdown(wait=True)
 
     # --- initialization ------------------------------------------------------------------------------------------
@@ -108,11 +96,21 @@ class Supervisor:
     def end_init(self, environment: Environment) -> None:
         """Under the fleet's lock: the runtime has asked for its first invocation."""
         environment.deadline = None
+        now = self._clock.monotonic()
+        if environment.restore_started_at is not None:
+            environment.restore_duration_ms = (now - environment.restore_started_at) * 1000
+        elif not environment.bound:
+            environment.init_duration_ms = (now - environment.init_started_at) * 1000
         if not environment.bound:
-            environment.init_duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
             environment.pool.initialized(environment)
             if environment.provisioned and environment.pool.allotment is not None:
                 environment.pool.allotment.came_to_stand()
+
+    def begin_restore(self, environment: Environment) -> None:
+        """Under the fleet's lock: the runtime has been initialized, and is told that it has been restored."""
+        environment.restore_started_at = self._clock.monotonic()
+        environment.deadline = environment.restore_started_at + RESTORE_TIMEOUT_SECONDS
+        self._fleet.arm(environment)
 
     def expect_exit(self, environment: Environment, payload: bytes, error_type: str) -> None:
         """Under the fleet's lock: the runtime has reported that its initialization failed, and exits."""
@@ -122,6 +120,7 @@ class Supervisor:
 
     def _start(self, environment: Environment) -> None:
         function = environment.function
+        credentials = self._credentials(function)
         with self._fleet.lock:
             if environment.id not in self._fleet.roster.environments:
                 return
@@ -143,27 +142,30 @@ class Supervisor:
             log_stream=log_stream,
             neighbours=self._neighbours,
             lambda_endpoint=self._lambda_endpoint,
+            credentials=credentials,
             initialization_type=environment.initialization_type,
         )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
-            running = self._executor.start(spec, Watch(environment, self))
+            running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))
         except EnvironmentStartError as failure:
             error = PlatformError(error_type=failure.error_type, message=str(failure))
-            self._init_failed(environment, InitFailure(error), again=False)
+            self._init_failed(environment, InitFailure(error, again=False))
             return
         except Exception:
             log.exception("Environment %s of %s could not be started", environment.id, function.arn)
             error = PlatformError(error_type="Sandbox.Failure", message="The environment could not be started")
-            self._init_failed(environment, InitFailure(error), again=False)
+            self._init_failed(environment, InitFailure(error, again=False))
             return
         with self._fleet.lock:
             environment.running = running
             stopped = environment.id not in self._fleet.roster.environments
         if stopped:
             running.stop()
+        elif environment.extensions is not None:
+            self.extensions.registered(environment)
 
-    def _init_failed(self, environment: Environment, failure: InitFailure, *, again: bool = True) -> None:
+    def _init_failed(self, environment: Environment, failure: InitFailure) -> None:
         """Ends a failed initialization.
 
         The first failure starts another environment for the invocation that has waited longest, whose time runs from
@@ -171,23 +173,32 @@ class Supervisor:
         """
         fleet, pool = self._fleet, environment.pool
         with fleet.lock:
-            if environment.state not in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+            if environment.state not in INITIALIZING:
                 return
             bound = environment.bound
             owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
-            successor = fleet.roster.create(pool, bound_to=owed) if owed is not None and again and not bound else None
+            refusal = restore_refusal(environment.state, overdue=failure.error.status == "timeout")
+            again = owed is not None and failure.again and refusal is None and not bound
+            successor = fleet.roster.create(pool, bound_to=owed) if again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
-            duration_ms = (self._clock.monotonic() - environment.init_started_at) * 1000
+            began_at = environment.restore_started_at or environment.init_started_at
+            duration_ms = (self._clock.monotonic() - began_at) * 1000
         error = failure.error
-        environment.log.init_failed(
-            duration_ms=duration_ms,
-            phase="invoke" if bound else "init",
-            status=error.status,
-            error_type=error.error_type if error.status == "error" else None,
-        )
+        if environment.extensions is not None:
+            environment.extensions.write_to(environment.log)
+        error_type = error.error_type if error.status == "error" else None
+        if refusal is None:
+            phase = "invoke" if bound else "init"
+            environment.log.init_failed(
+                duration_ms=duration_ms, phase=phase, status=error.status, error_type=error_type
+            )
+        else:
+            environment.log.restore_ended(duration_ms=duration_ms, status=error.status, error_type=error_type)
         if successor is not None:
             self.start(successor)
+        elif owed is not None and refusal is not None:
+            owed.refuse(refusal)
         elif owed is not None:
             if not bound:
                 owed.started_at = self._clock.monotonic()
@@ -201,21 +212,14 @@ class Supervisor:
 
     def exited(self, environment: Environment, exit_: EnvironmentExit) -> None:
         """The runtime process has ended, whatever it was doing."""
-        with self._fleet.lock:
-            state = environment.state
-            reported = self._init_failures.get(environment.id)
-            owed = None
-            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
-                owed = environment.take_invocation()
-                self._fleet.roster.bury(environment)
-        if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            self._init_failed(environment, reported or InitFailure(exited(exit_)))
-        elif state is not RuntimeState.STOPPED:
-            if owed is not None:
-                error = exited(exit_)
-                self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
-            self.stop(environment)
-            self._fleet.settle(environment.pool)
+        extensions = environment.extensions
+        error = exited(exit_)
+        if extensions is not None:
+            self.shutdowns.runtime_exited(environment)
+            if extensions.fatal_type is not None:
+                error = PlatformError(error_type=extensions.fatal_type, message=error.message)
+        reported = self._init_failures.get(environment.id)
+        self._ended(environment, reported or InitFailure(error, again=exit_.launch_error is None))
 
     def deadline_passed(self, environment: Environment) -> None:
         """The environment's timer: what runs has timed out, unless its deadline has moved on since.
@@ -230,18 +234,43 @@ class Supervisor:
             if environment.deadline > self._clock.monotonic():
                 self._fleet.arm(environment)
                 return
+        failure = self._init_failures.get(environment.id)
+        extensions, reason = environment.extensions, ShutdownReason.TIMEOUT
+        if extensions is not None and extensions.fatal_type is not None:
+            reason = ShutdownReason.FAILURE
+            failure = InitFailure(PlatformError(error_type=extensions.fatal_type, message="exit code 0"))
+        failure = failure or InitFailure(timed_out(environment.function.timeout_seconds))
+        self._ended(environment, failure, reason, overdue=True)
+
+    def _ended(
+        self,
+        environment: Environment,
+        failure: InitFailure,
+        reason: ShutdownReason = ShutdownReason.FAILURE,
+        *,
+        overdue: bool = False,
+    ) -> None:
+        """The environment is of no use any more; whom it owes an answer gets ``failure``.
+
+        Args:
+            overdue: only if what it does is still late.
+        """
+        with self._fleet.lock:
+            if overdue and (environment.deadline is None or environment.deadline > self._clock.monotonic()):
+                return
             state = environment.state
-            reported = self._init_failures.get(environment.id)
+            if environment.extensions is not None and state is not RuntimeState.STOPPED:
+                environment.extensions.reason = reason
             owed = None
-            if state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+            if state in (RuntimeState.READY, RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
                 owed = environment.take_invocation()
                 self._fleet.roster.bury(environment)
-        error = timed_out(environment.function.timeout_seconds)
-        if state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            self._init_failed(environment, reported or InitFailure(error))
-        elif state in (RuntimeState.RUNNING, RuntimeState.RESPONSE_SENT):
+        if state in INITIALIZING:
+            self._init_failed(environment, failure)
+        elif state is not RuntimeState.STOPPED:
             if owed is not None:
-                self._answers.fail(environment, owed, error, error.payload(owed.request.request_id))
+                self._answers.fail(environment, owed, failure.error, failure.payload(owed.request.request_id))
+            self._answers.end(environment, failure.error)
             self.stop(environment)
             self._fleet.settle(environment.pool)
 

@@ -16,7 +16,9 @@ import yaml
 Document = Mapping[str, Any]
 
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]*)\}")
+LAYER_TYPES = ("AWS::Serverless::LayerVersion", "AWS::Lambda::LayerVersion")
 _NAME_PROPERTIES = (
+    "LayerName",
     "FunctionName",
     "QueueName",
     "TopicName",
@@ -29,6 +31,7 @@ _NAME_PROPERTIES = (
 _ARN_OF_TYPE: Mapping[str, str] = {
     "AWS::Serverless::Function": "lambda:{region}:{account}:function:{name}",
     "AWS::Lambda::Function": "lambda:{region}:{account}:function:{name}",
+    **dict.fromkeys(LAYER_TYPES, "lambda:{region}:{account}:layer:{name}:0"),
     "AWS::SQS::Queue": "sqs:{region}:{account}:{name}",
     "AWS::SNS::Topic": "sns:{region}:{account}:{name}",
     "AWS::Kinesis::Stream": "kinesis:{region}:{account}:stream/{name}",
@@ -38,7 +41,7 @@ _ARN_OF_TYPE: Mapping[str, str] = {
     "AWS::Events::EventBus": "events:{region}:{account}:event-bus/{name}",
     "AWS::IAM::Role": "iam::{account}:role/{name}",
 }
-_REFERRED_TO_BY_ARN = ("AWS::SNS::Topic",)
+_REFERRED_TO_BY_ARN = ("AWS::SNS::Topic", *LAYER_TYPES)
 
 
 class TemplateValueError(ValueError):
@@ -195,7 +198,7 @@ class Resolver:
         """What ``Fn::GetAtt`` gives: ARNs of the resources that functions deal with."""
         name = self._physical_name(logical_id)
         pattern = _ARN_OF_TYPE.get(str(self.section("Resources")[logical_id].get("Type")))
-        if pattern is None or attribute not in ("Arn", "TopicArn"):
+        if pattern is None or attribute not in ("Arn", "TopicArn", "LayerVersionArn"):
             raise TemplateValueError(f"{logical_id}.{attribute} is known only after a deployment to AWS")
         return "arn:aws:" + pattern.format(region=self.region, account=self.account_id, name=name)
 

@@ -21,6 +21,7 @@ _CLEARED: Mapping[str, Any] = {
     "FileSystemConfigs": [],
     "ImageConfig": {},
     "KMSKeyArn": "",
+    "Layers": [],
     "VpcConfig": {},
 }
 """How UpdateFunctionConfiguration is told that a member is to go."""

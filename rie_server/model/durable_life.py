@@ -5,6 +5,7 @@ a callback, another function) makes the function due; what ends while it runs co
 it due once more. An execution that has ended never changes again.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from rie_server.errors import InvalidParameterValueException
@@ -57,7 +58,10 @@ class NextRun:
 
 
 def begun(beginning: Beginning, *, now: float) -> DurableDraft:
-    """A new execution, due at once."""
+    """A new execution, due at once. It begins at a whole millisecond: callers list executions by that time, and no
+    client carries more digits.
+    """
+    now = math.floor(now * 1000) / 1000
     config = beginning.config
     execution = DurableExecution(
         arn=beginning.arn,

@@ -17,6 +17,8 @@ class RuntimeState(StrEnum):
 
     STARTED = "Started"
     INIT_ERROR = "InitError"
+    RESTORING = "Restoring"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
     READY = "Ready"
     RUNNING = "Running"
     RESPONSE_SENT = "RuntimeResponseSentState"
@@ -30,13 +32,25 @@ class RuntimeMove(StrEnum):
     RESPONSE = "InvocationResponse"
     ERROR = "InvocationErrorResponse"
     INIT_ERROR = "InitError"
+    RESTORE_NEXT = "RestoreReady"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
     HAND_OVER = "Running"
 
+
+# Nothing has been handed over yet: the environment comes up, or fails to.
+INITIALIZING = frozenset(
+    {RuntimeState.STARTED, RuntimeState.INIT_ERROR, RuntimeState.RESTORING, RuntimeState.RESTORE_ERROR}
+)
 
 # A repeated ``next`` is legal: a runtime whose connection broke asks again, and gets the same event while it runs.
 LEGAL_MOVES: Mapping[tuple[RuntimeState, RuntimeMove], RuntimeState] = {
     (RuntimeState.STARTED, RuntimeMove.NEXT): RuntimeState.READY,
     (RuntimeState.STARTED, RuntimeMove.INIT_ERROR): RuntimeState.INIT_ERROR,
+    (RuntimeState.STARTED, RuntimeMove.RESTORE_NEXT): RuntimeState.RESTORING,
+    (RuntimeState.RESTORING, RuntimeMove.NEXT): RuntimeState.READY,
+    (RuntimeState.RESTORING, RuntimeMove.RESTORE_ERROR): RuntimeState.RESTORE_ERROR,
+    # A runtime without a word for it reports a failed restore as a failed initialization.
+    (RuntimeState.RESTORING, RuntimeMove.INIT_ERROR): RuntimeState.RESTORE_ERROR,
     (RuntimeState.READY, RuntimeMove.NEXT): RuntimeState.READY,
     (RuntimeState.READY, RuntimeMove.HAND_OVER): RuntimeState.RUNNING,
     (RuntimeState.RUNNING, RuntimeMove.NEXT): RuntimeState.RUNNING,
@@ -63,11 +77,16 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentExit:
-    """How the first process of an environment ended. Exactly one of ``status`` and ``signal`` is set."""
+    """How a process of an environment ended. Exactly one of ``status``, ``signal`` and ``launch_error`` is set.
+
+    Attributes:
+        launch_error: the process could not be started, in AWS's words: ``fork/exec PATH: permission denied``.
+    """
 
     status: int | None = None
     signal: int | None = None
     out_of_memory: bool = False
+    launch_error: str | None = None
 
     def describe(self) -> str:
         """AWS's words: ``exit status 1``, ``signal: killed``; empty for a clean exit."""

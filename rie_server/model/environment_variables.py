@@ -46,6 +46,7 @@ def environment_variables(
     log_stream: str,
     neighbours: Mapping[str, str],
     lambda_endpoint: str | None = None,
+    credentials: Mapping[str, str] = PLACEHOLDER_CREDENTIALS,
     initialization_type: str = "on-demand",
 ) -> dict[str, str]:
     """Everything but ``AWS_LAMBDA_RUNTIME_API``, which depends on how the environment reaches the server.
@@ -53,6 +54,7 @@ def environment_variables(
     Args:
         neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server; the function's own win.
         lambda_endpoint: for a durable function that has no ``AWS_ENDPOINT_URL_LAMBDA``: its executions are here.
+        credentials: of the execution role.
     """
     variables = dict(neighbours)
     if function.image_uri is None:
@@ -61,7 +63,7 @@ def environment_variables(
     variables |= function.variables
     if function.durable is not None and lambda_endpoint is not None:
         variables.setdefault("AWS_ENDPOINT_URL_LAMBDA", lambda_endpoint)
-    variables |= PLACEHOLDER_CREDENTIALS
+    variables |= credentials
     variables |= {
         "AWS_REGION": function.arn.region,
         "AWS_DEFAULT_REGION": function.arn.region,

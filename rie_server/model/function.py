@@ -34,10 +34,13 @@ class FunctionVersion:
         runtime: ``python3.12``, ``provided.al2023``, ...; None for images.
         variables: the function's own ``Environment.Variables``.
         code_directory: the unpacked zip, read-only; None for images.
+        layers_directory: what its layers make when each lies over those before it: a folder to be seen at ``/opt``,
+            read-only; None without layers.
         image_uri: None for zip packages.
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
         durable: None for all but durable functions.
         log_settings: the format of its log, and levels.
+        snap_start: its environments are told that they have been restored once they are initialized.
         tenant_isolated: an environment serves invocations of one tenant alone.
     """
 
@@ -58,7 +61,9 @@ class FunctionVersion:
     role: str
     durable: DurableConfig | None = None
     log_settings: LogSettings = field(default_factory=LogSettings)
+    snap_start: bool = False
     tenant_isolated: bool = False
+    layers_directory: Path | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from rie_server.limits import (
     EPHEMERAL_STORAGE_MB_DEFAULT,
     EPHEMERAL_STORAGE_MB_MAXIMUM,
     FUNCTION_NAME_CHARACTERS,
-    LAYERS,
     MEMORY_MB_DEFAULT,
     MEMORY_MB_MAXIMUM,
     TIMEOUT_SECONDS_DEFAULT,
@@ -25,6 +24,7 @@ from rie_server.model.destination_arn import check_dead_letter
 from rie_server.model.durable_config import changed_config, created_config, durable_defaults
 from rie_server.model.function_code import refuse_publish_to
 from rie_server.model.runtimes import check_not_deprecated
+from rie_server.model.snap_start import check_snap_start
 from rie_server.model.tenancy import check_tenancy
 
 _RESERVED_VARIABLES: Final = frozenset(
@@ -70,6 +70,7 @@ _STORED: Final = (
     "TracingConfig",
     "FileSystemConfigs",
     "ImageConfig",
+    "Layers",
     "SnapStart",
     "TenancyConfig",
     "DurableConfig",
@@ -155,9 +156,11 @@ def _merged(arn: FunctionArn, base: Mapping[str, Any], members: Mapping[str, Any
             merged[name] = {**default, **members[name]}
     if "LoggingConfig" in members:
         merged["LoggingConfig"] = logging_configuration(arn.name, members["LoggingConfig"])
-    _check_layers(arn, members.get("Layers", ()))
+    if not merged.get("Layers"):
+        merged.pop("Layers", None)
     _check_quotas(merged)
     check_tenancy(merged)
+    check_snap_start(merged)
     _check_environment(merged.get("Environment", {}).get("Variables", {}))
     if "Runtime" in members:
         check_not_deprecated(members["Runtime"])
@@ -232,15 +235,3 @@ def _check_environment(variables: Mapping[str, str]) -> None:
             "Lambda was unable to configure your environment variables because the environment variables you have "
             f"provided exceeded the 4KB limit. String measured: {measured}"
         )
-
-
-def _check_layers(arn: FunctionArn, layers: list[str]) -> None:
-    """No layer can be published here yet, so every one that is named does not exist."""
-    if len(layers) > LAYERS:
-        raise InvalidParameterValueException(f"Cannot reference more than {LAYERS} layers.")
-    for layer in layers:
-        if layer.split(":")[3] not in {"", arn.region}:
-            raise InvalidParameterValueException(
-                f"Layers are not in the same region as the function. Layers are expected to be in region {arn.region}."
-            )
-        raise InvalidParameterValueException(f"Layer version {layer} does not exist.")

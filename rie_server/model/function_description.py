@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rie_server.model.function_record import FunctionRecord
+from rie_server.model.function_record import FunctionRecord, State
+from rie_server.model.snap_start import is_on
 
 # What ListFunctions leaves out: a caller that wants to know asks for the one function.
 _NOT_LISTED: Final = (
@@ -57,10 +58,12 @@ def describe(record: FunctionRecord, *, qualifier: str | None = None) -> dict[st
         "LastUpdateStatus": life.update_status,
         "LastUpdateStatusReason": life.update_reason,
         "LastUpdateStatusReasonCode": life.update_reason_code,
-        "SnapStart": {**configuration["SnapStart"], "OptimizationStatus": "Off"},
+        "SnapStart": {**configuration["SnapStart"], "OptimizationStatus": _optimization(record)},
     }
     shown.update({name: configuration[name] for name in _ECHOED if name in configuration})
     shown.update(_set_members(configuration))
+    if record.current.layers:
+        shown["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.size_bytes} for layer in record.current.layers]
     if code.package_type == "Zip":
         shown["RuntimeVersionConfig"] = {"RuntimeVersionArn": _runtime_version(record)}
     return {name: value for name, value in shown.items() if value is not None}
@@ -104,6 +107,11 @@ def _set_members(configuration: Mapping[str, Any]) -> dict[str, Any]:
     if configuration.get("ImageConfig"):
         shown["ImageConfigResponse"] = {"ImageConfig": configuration["ImageConfig"]}
     return shown
+
+
+def _optimization(record: FunctionRecord) -> str:
+    is_active = record.life.state is State.ACTIVE
+    return "On" if is_active and is_on(record.current.configuration, record.version) else "Off"
 
 
 def _runtime_version(record: FunctionRecord) -> str:

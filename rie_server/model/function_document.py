@@ -22,6 +22,7 @@ from rie_server.model.function_record import (
     UpdateStatus,
 )
 from rie_server.model.function_url import AuthType, FunctionUrl, InvokeMode
+from rie_server.model.layer import LayerReference
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 
@@ -94,6 +95,7 @@ def _deployment_document(deployment: Deployment) -> dict[str, Any]:
         "deployment_id": deployment.deployment_id,
         "configuration": dict(deployment.configuration),
         "code": _flat(deployment.code),
+        "layers": [_flat(layer) for layer in deployment.layers],
     }
 
 
@@ -102,6 +104,7 @@ def _deployment(document: Mapping[str, Any]) -> Deployment:
         deployment_id=document["deployment_id"],
         configuration=document["configuration"],
         code=CodeReference(**document["code"]),
+        layers=tuple(LayerReference(**layer) for layer in document.get("layers", ())),
     )
 
 

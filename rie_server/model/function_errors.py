@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
 from rie_server.model.environment import EnvironmentExit
+from rie_server.model.extension import CRASH, LAUNCH_ERROR
 
 UNHANDLED = "Unhandled"
 
@@ -55,9 +56,22 @@ def timed_out(timeout_seconds: float) -> PlatformError:
 
 def exited(exit_: EnvironmentExit) -> PlatformError:
     """The runtime process ended while it owed an answer. A clean exit gives no reason, as in AWS."""
+    if exit_.launch_error is not None:
+        return PlatformError(error_type="Runtime.InvalidEntrypoint", message=exit_.launch_error)
     words = exit_.describe()
     message = f"Runtime exited with error: {words}" if words else "Runtime exited without providing a reason"
     return PlatformError(error_type="Runtime.ExitError", message=message)
+
+
+def extension_exited(exit_: EnvironmentExit, reported_type: str | None = None) -> PlatformError:
+    """The process of an external extension ended before its environment did.
+
+    Args:
+        reported_type: ``Extension.InitError`` or ``Extension.ExitError``, where one has been reported.
+    """
+    if exit_.launch_error is not None:
+        return PlatformError(error_type=LAUNCH_ERROR, message=exit_.launch_error)
+    return PlatformError(error_type=reported_type or CRASH, message=exit_.describe() or "exit code 0")
 
 
 def accepted_error_type(header: str | None) -> str:

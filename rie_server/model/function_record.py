@@ -17,9 +17,11 @@ from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
 from rie_server.model.function_url import FunctionUrl
+from rie_server.model.layer import LayerReference, merged_digest
 from rie_server.model.log_settings import LogSettings
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
+from rie_server.model.snap_start import is_on
 
 
 class State(StrEnum):
@@ -41,6 +43,7 @@ class CodeReference:
     Attributes:
         sha256: as ``CodeSha256``: base64 of a zip's digest, hex digits of an image's; empty until the image is there.
         image_digest: ``sha256:...``, known once the image has been prepared.
+        unzipped_bytes: 0 for images, and for zips of releases that did not note it.
     """
 
     package_type: str
@@ -48,15 +51,32 @@ class CodeReference:
     size_bytes: int
     image_uri: str | None = None
     image_digest: str | None = None
+    unzipped_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """One code with one configuration. ``configuration`` has the API's own member names, defaults filled in."""
+    """One code with one configuration.
+
+    Attributes:
+        configuration: has the API's own member names, defaults filled in.
+        layers: what its ``Layers`` were when they were set; their versions may have been deleted since.
+    """
 
     deployment_id: str
     configuration: Mapping[str, Any]
     code: CodeReference
+    layers: tuple[LayerReference, ...] = ()
+
+    @property
+    def layer_digests(self) -> tuple[str, ...]:
+        return tuple(layer.sha256 for layer in self.layers)
+
+    def code_digests(self) -> frozenset[str]:
+        """What it needs of the code store: its zip, those of its layers, and what these make together."""
+        own = (self.code.sha256,) if self.code.package_type == "Zip" else ()
+        layers = self.layer_digests
+        return frozenset((*own, *layers, *((merged_digest(layers),) if layers else ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,12 +207,17 @@ class FunctionRecord:
         return sum(deployment.code.size_bytes for deployment in own)
 
     def code_digests(self) -> frozenset[str]:
-        """Every zip in the code store that this function still needs."""
-        return frozenset(one.code.sha256 for one in self.deployments if one.code.package_type == "Zip")
+        """Everything in the code store that this function still needs."""
+        return frozenset().union(*(one.code_digests() for one in self.deployments))
 
 
 def runnable(
-    arn: FunctionArn, deployment: Deployment, code_directory: Path | None, version: str = LATEST
+    arn: FunctionArn,
+    deployment: Deployment,
+    code_directory: Path | None,
+    version: str = LATEST,
+    *,
+    layers_directory: Path | None = None,
 ) -> FunctionVersion:
     """What the engine runs for ``deployment``."""
     configuration, code = deployment.configuration, deployment.code
@@ -209,6 +234,7 @@ def runnable(
         architecture=configuration["Architectures"][0],
         variables=configuration.get("Environment", {}).get("Variables", {}),
         code_directory=code_directory,
+        layers_directory=layers_directory,
         image_uri=code.image_uri,
         image_config=ImageConfig(
             entry_point=_words(image.get("EntryPoint")),
@@ -218,6 +244,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        snap_start=is_on(configuration, version),
         tenant_isolated=bool(configuration.get("TenancyConfig")),
         durable=durable_config(configuration),
     )

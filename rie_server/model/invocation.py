@@ -74,6 +74,7 @@ class InvocationReport:
 
     Attributes:
         init_duration_ms: set on a cold start only.
+        restore_duration_ms: likewise, with SnapStart in place of the former.
         status: None for success, else ``timeout`` or ``error``.
         error_type: with ``status == "error"``, for example ``Runtime.ExitError``.
     """
@@ -84,3 +85,4 @@ class InvocationReport:
     max_memory_used_mb: int
     status: str | None = None
     error_type: str | None = None
+    restore_duration_ms: float | None = None

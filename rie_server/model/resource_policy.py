@@ -78,12 +78,18 @@ def statement_json(statement: Mapping[str, Any]) -> str:
 
 
 def with_statement(
-    policy: ResourcePolicy | None, statement: Mapping[str, Any], expected: str | None, *, revision_id: str
+    policy: ResourcePolicy | None,
+    statement: Mapping[str, Any],
+    expected: str | None,
+    *,
+    revision_id: str,
+    read_by: str = "GetPolicy",
 ) -> ResourcePolicy:
     """``policy`` with one more statement.
 
     Args:
         expected: the revision id that the caller knows, or None.
+        read_by: what AWS tells who has a stale revision id to call.
 
     Raises:
         ResourceConflictException: there is a statement of this id.
@@ -96,7 +102,7 @@ def with_statement(
             f"The statement id ({statement['Sid']}) provided already exists. "
             "Please provide a new statement id, or remove the existing statement."
         )
-    _check_revision(policy, expected)
+    _check_revision(policy, expected, read_by)
     extended = ResourcePolicy(revision_id=revision_id, statements=(*statements, statement))
     length_bytes = len(extended.document().encode())
     if length_bytes > RESOURCE_POLICY_BYTES:
@@ -107,7 +113,12 @@ def with_statement(
 
 
 def without_statement(
-    policy: ResourcePolicy | None, statement_id: str, expected: str | None, *, revision_id: str
+    policy: ResourcePolicy | None,
+    statement_id: str,
+    expected: str | None,
+    *,
+    revision_id: str,
+    read_by: str = "GetPolicy",
 ) -> ResourcePolicy | None:
     """``policy`` without a statement; None when that was the last one.
 
@@ -120,15 +131,15 @@ def without_statement(
     kept = tuple(one for one in policy.statements if one["Sid"] != statement_id)
     if len(kept) == len(policy.statements):
         raise ResourceNotFoundException(f"Statement {statement_id} is not found in resource policy.")
-    _check_revision(policy, expected)
+    _check_revision(policy, expected, read_by)
     return ResourcePolicy(revision_id=revision_id, statements=kept) if kept else None
 
 
-def _check_revision(policy: ResourcePolicy | None, expected: str | None) -> None:
+def _check_revision(policy: ResourcePolicy | None, expected: str | None, read_by: str) -> None:
     if expected is not None and (policy is None or expected != policy.revision_id):
         raise PreconditionFailedException(
             "The Revision Id provided does not match the latest Revision Id. "
-            "Call the GetPolicy API to retrieve the latest Revision Id"
+            f"Call the {read_by} API to retrieve the latest Revision Id"
         )
 
 

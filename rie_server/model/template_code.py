@@ -92,7 +92,29 @@ def lambda_code(properties: Document, metadata: Any, folder: Path) -> TemplateCo
     raise PropertyError("Code", "needs ZipFile, ImageUri, or S3Bucket and S3Key")
 
 
-def _code_uri(name: str, value: Any, folder: Path) -> TemplateCode:
+def layer_content(properties: Document, metadata: Any, folder: Path) -> LocalCode | RemoteCode:
+    """Content of a layer, of SAM's type or CloudFormation's; ``cdk synth`` names the local copy in the metadata.
+
+    Raises:
+        PropertyError: no content, or content of no known shape.
+    """
+    if (
+        isinstance(metadata, dict)
+        and metadata.get("aws:asset:property") == "Content"
+        and metadata.get("aws:asset:path")
+    ):
+        return LocalCode(path=folder / str(metadata["aws:asset:path"]))
+    name = "ContentUri" if "ContentUri" in properties else "Content"
+    content = properties.get(name)
+    if isinstance(content, dict) and content.get("S3Bucket") and content.get("S3Key"):
+        names = ("S3Bucket", "S3Key", "S3ObjectVersion")
+        return RemoteCode(members={key: str(content[key]) for key in names if content.get(key)})
+    if not content:
+        raise PropertyError(name, "is required")
+    return _code_uri(name, content, folder)
+
+
+def _code_uri(name: str, value: Any, folder: Path) -> LocalCode | RemoteCode:
     if isinstance(value, dict):
         if not (value.get("Bucket") and value.get("Key")):
             raise PropertyError(name, "needs a path, or Bucket and Key")

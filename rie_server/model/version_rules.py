@@ -67,10 +67,10 @@ def published(
     is_ready = record.serving == record.current
     version = PublishedVersion(
         version=str(number),
-        deployment=Deployment(
+        deployment=replace(
+            record.current,
             deployment_id=deployment_id,
             configuration={**configuration, "Description": description or own_description},
-            code=record.current.code,
         ),
         life=LifeCycle(state=State.ACTIVE, update_status=UpdateStatus.SUCCESSFUL) if is_ready else _CREATING,
         revision_id=revision_id,

@@ -54,6 +54,12 @@ class PollerManager:
         if keeper is not None:
             keeper.want(mapping if is_wanted else None, on_settled)
 
+    def drop(self, uuid: str) -> None:
+        """Has no poller run for a mapping that another server polls; returns at once."""
+        keeper = self._keepers.get(uuid)
+        if keeper is not None:
+            keeper.want(None, lambda: None)
+
     def forget(self, uuid: str) -> None:
         """Its poller has ended for good."""
         with self._lock:

@@ -21,7 +21,8 @@ from rie_server.model.tags import tagged, untagged
 from rie_server.pollers.manager import PollerManager
 from rie_server.pollers.records import MappingRecords
 from rie_server.pollers.results import LastResults
-from rie_server.polling import MakePoller, MappingStore, SourceInspector
+from rie_server.pollers.sharing import MappingSharing
+from rie_server.polling import MakePoller, MappingLeases, MappingStore, SourceInspector
 from rie_server.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class EventSourceMappings:
         inspectors: who looks at a source before a mapping to it is created; a kind without one is not looked at.
         function_exists: asked with the function's qualifier.
         on_gone: is told the UUID of a mapping that has been deleted.
+        leases: where other servers share the store; else None.
+        is_elsewhere: whether another server has made a function that this one does not know.
         real: dates changes, and times what the manager does.
     """
 
@@ -51,6 +54,8 @@ class EventSourceMappings:
         function_exists: FunctionExists,
         on_gone: Callable[[str], None],
         real: Clock,
+        leases: MappingLeases | None = None,
+        is_elsewhere: Callable[[FunctionArn], bool] = lambda _function: False,
     ) -> None:
         self._inspectors = inspectors
         self._function_exists = function_exists
@@ -59,6 +64,7 @@ class EventSourceMappings:
         self._records = MappingRecords(store)
         self._results = LastResults(store=self._store_result, real=real)
         self.manager = PollerManager(makers=makers, on_result=self._results.note, on_disable=self._give_up, real=real)
+        self._sharing = None if leases is None else self._share(leases, is_elsewhere)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -66,6 +72,9 @@ class EventSourceMappings:
         """Loads every mapping; pollers of enabled ones start, and what was in transition goes on."""
         self._records.load()
         self._results.start()
+        if self._sharing is not None:
+            self._sharing.start()
+            return
         for mapping in self._records.by_uuid.values():
             if mapping.state is not MappingState.DISABLED:
                 self._apply(mapping)
@@ -74,6 +83,8 @@ class EventSourceMappings:
         """After the manager's ``drain``, if it was drained. Idempotent."""
         self.manager.drain(_CLOSE_SECONDS)
         self._results.close()
+        if self._sharing is not None:
+            self._sharing.close()
         self._records.close()
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -83,7 +94,7 @@ class EventSourceMappings:
         Raises:
             ResourceNotFoundException: there is none in this region.
         """
-        mapping = self._records.by_uuid.get(uuid)
+        mapping = self._fresh().get(uuid)
         if mapping is None or (mapping.function.region, mapping.function.account) != (region, account):
             raise ResourceNotFoundException("The resource you requested does not exist.")
         return self._shown(mapping)
@@ -94,7 +105,7 @@ class EventSourceMappings:
 
     def everything(self) -> Sequence[EventSourceMapping]:
         """The mappings of all regions, by UUID."""
-        mappings = self._records.by_uuid
+        mappings = self._fresh()
         return [self._shown(mappings[uuid]) for uuid in sorted(mappings)]
 
     def last_result(self, mapping: EventSourceMapping) -> str | None:
@@ -122,7 +133,7 @@ class EventSourceMappings:
             tags=tagged({}, members.get("Tags") or {}),
             at=now,
         )
-        refuse_duplicate(mapping, self._records.by_uuid.values())
+        refuse_duplicate(mapping, self._fresh().values())
         inspector = self._inspectors.get(kind)
         if inspector is not None:
             inspector.check(mapping)
@@ -181,7 +192,28 @@ class EventSourceMappings:
 
     # --- behind the operations, on the threads of the manager ---------------------------------------------------------
 
+    def _share(self, leases: MappingLeases, is_elsewhere: Callable[[FunctionArn], bool]) -> MappingSharing:
+        return MappingSharing(
+            leases,
+            records=self._records,
+            is_elsewhere=is_elsewhere,
+            apply=self._carry_out,
+            drop=self._drop,
+            gone=self._tell_gone,
+            real=self._real,
+        )
+
+    def _fresh(self) -> Mapping[str, EventSourceMapping]:
+        """All mappings, also those that another server has made or changed a moment ago."""
+        return self._records.by_uuid if self._sharing is None else self._records.load()
+
     def _apply(self, mapping: EventSourceMapping) -> None:
+        if self._sharing is None:
+            self._carry_out(mapping)
+        else:
+            self._sharing.look_soon()
+
+    def _carry_out(self, mapping: EventSourceMapping) -> None:
         self.manager.apply(mapping, lambda: self._settle(mapping.uuid))
 
     def _settle(self, uuid: str) -> None:
@@ -192,9 +224,17 @@ class EventSourceMappings:
             self._records.change(uuid, settled)
             return
         self._records.remove(uuid)
+        self._tell_gone(uuid)
+
+    def _tell_gone(self, uuid: str) -> None:
         self.manager.forget(uuid)
         self._results.forget(uuid)
         self._on_gone(uuid)
+
+    def _drop(self, uuid: str) -> None:
+        """Another server polls it from now on, and knows how it goes."""
+        self.manager.drop(uuid)
+        self._results.forget(uuid)
 
     def _give_up(self, uuid: str, reason: str) -> None:
         now = self._real.now()

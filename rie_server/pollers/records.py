@@ -2,7 +2,8 @@
 
 Changed by one writer thread alone, one change after the other: first the store, then the mapping of mappings that
 readers see, which is replaced and never changed. So there is no lock, and nothing is visible that a crash could take
-back. Thread-safe, apart from the writer's own callbacks, which must not call back.
+back. Where servers share a store, ``load`` again brings what others have changed. Thread-safe, apart from the writer's
+own callbacks, which must not call back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,14 +27,20 @@ class MappingRecords:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapping-writer")
         self.by_uuid: Mapping[str, EventSourceMapping] = {}
 
-    def load(self) -> None:
-        self.by_uuid = {mapping.uuid: mapping for mapping in self._store.load()}
+    def load(self) -> Mapping[str, EventSourceMapping]:
+        """What the store has now."""
+
+        def read() -> Mapping[str, EventSourceMapping]:
+            self.by_uuid = {mapping.uuid: mapping for mapping in self._store.load()}
+            return self.by_uuid
+
+        return self._write(read)
 
     def add(self, mapping: EventSourceMapping, check: Callable[[Iterable[EventSourceMapping]], None]) -> None:
         """Returns when the mapping is durable. ``check`` sees all others and may raise; then nothing has changed."""
 
         def write() -> None:
-            check(self.by_uuid.values())
+            self._store.add(mapping, check)
             self._keep(mapping)
 
         self._write(write)
@@ -46,12 +53,11 @@ class MappingRecords:
         """
 
         def write() -> EventSourceMapping:
-            current = self.by_uuid.get(uuid)
-            if current is None:
+            changed = self._store.change(uuid, rule)
+            if changed is None:
+                self._forget(uuid)
                 raise ResourceNotFoundException("The resource you requested does not exist.")
-            changed = rule(current)
-            if changed != current:
-                self._keep(changed)
+            self._keep(changed)
             return changed
 
         return self._write(write)
@@ -61,7 +67,7 @@ class MappingRecords:
 
         def write() -> None:
             self._store.delete(uuid)
-            self.by_uuid = {key: one for key, one in self.by_uuid.items() if key != uuid}
+            self._forget(uuid)
 
         self._write(write)
 
@@ -70,8 +76,11 @@ class MappingRecords:
         self._writer.shutdown()
 
     def _keep(self, mapping: EventSourceMapping) -> None:
-        self._store.save(mapping)
-        self.by_uuid = {**self.by_uuid, mapping.uuid: mapping}
+        if self.by_uuid.get(mapping.uuid) != mapping:
+            self.by_uuid = {**self.by_uuid, mapping.uuid: mapping}
+
+    def _forget(self, uuid: str) -> None:
+        self.by_uuid = {key: one for key, one in self.by_uuid.items() if key != uuid}
 
     def _write(self, change: Callable[[], _T]) -> _T:
         return self._writer.submit(change).result()

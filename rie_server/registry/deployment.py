@@ -22,7 +22,9 @@ from rie_server.model.function_life_cycle import is_settled
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord, State, UpdateStatus, runnable
 from rie_server.model.template import TemplateFunction, template_functions
 from rie_server.model.template_code import RemoteCode
+from rie_server.model.template_layers import with_published
 from rie_server.ports import Clock
+from rie_server.registry.deployed_function import DeployedFunction
 from rie_server.registry.deployed_settings import SettingsControl, apply_settings
 from rie_server.registry.deployed_versions import AliasControl, DeployedVersions, VersionControl
 from rie_server.registry.packaging import package
@@ -50,36 +52,6 @@ class FunctionControl(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeployedFunction:
-    """What became of one function of the template.
-
-    Attributes:
-        action: ``created``, ``updated``, ``replaced``, ``unchanged``, ``skipped`` or ``failed``.
-        reason: why it was skipped, has failed, or is not ready yet.
-        refused: why some setting of its invocation is not as the template says; the function runs nevertheless.
-        ignored: properties of the template that this server does not carry out.
-    """
-
-    name: str
-    action: str
-    reason: str | None = None
-    refused: str | None = None
-    ignored: tuple[str, ...] = ()
-
-    @property
-    def is_ready(self) -> bool:
-        return self.reason is None
-
-    def __str__(self) -> str:
-        line = f"{self.name}: {self.action}"
-        if self.reason is not None:
-            line += f": {self.reason}" if self.action in ("skipped", "failed") else f", not ready: {self.reason}"
-        if self.refused is not None:
-            line += f", but: {self.refused}"
-        return f"{line} [not carried out: {', '.join(self.ignored)}]" if self.ignored else line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     """A function of the template, checked and with its code in hand."""
 
@@ -98,6 +70,11 @@ class _Wanted:
         """A version is published together with the function: nobody waits here for an image to be pulled."""
         return self.template.versions.publishes and self.code.package_type == "Image"
 
+    def with_layers(self, published: Mapping[str, str]) -> "_Wanted":
+        """What is wanted, with layers of the template that have been published."""
+        template = replace(self.template, members=with_published(self.template.members, published))
+        return replace(self, template=template, configuration=with_published(self.configuration, published))
+
     def version(self) -> FunctionVersion:
         """Enough of a FunctionVersion to ask whether an executor can run it."""
         return runnable(self.arn, Deployment(deployment_id="", configuration=self.configuration, code=self.code), None)
@@ -112,12 +89,14 @@ def deploy_template(
     region: str,
     account_id: str,
     wait_seconds: float = WAIT_SECONDS,
+    publish_layers: Callable[[], Mapping[str, str]] = dict,
 ) -> Sequence[DeployedFunction]:
     """Makes the registry's functions what the template at ``path`` says; one result per function, in its order.
 
     Args:
         supports: the executors' answer for a function: None, or why it cannot run here.
         wait_seconds: how long to wait, in all, until the functions are Active.
+        publish_layers: called when everything has been checked; gives layers' ARNs by their placeholders.
 
     Raises:
         ConfigurationError: one line about what is wrong with the template. Nothing has been deployed then.
@@ -128,6 +107,8 @@ def deploy_template(
         raise ConfigurationError(f"{path} cannot be read: {unreadable}.") from None
     found = template_functions(text, path=path, region=region, account_id=account_id)
     wanted = [_checked(function, path, region, account_id) for function in found]
+    published_layers = publish_layers()
+    wanted = [one.with_layers(published_layers) for one in wanted]
     deadline = clock.monotonic() + wait_seconds
     rollout = _Rollout(registry=registry, supports=supports, clock=clock, deadline=deadline)
     begun = [rollout.begin(one) for one in wanted]

@@ -18,10 +18,11 @@ from rie_server.errors import (
     ResourceConflictException,
     ResourceNotFoundException,
 )
+from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
-from rie_server.model.function_code import CodeSource, code_source
+from rie_server.model.function_code import code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
 from rie_server.model.function_life_cycle import (
     check_updatable,
@@ -31,11 +32,15 @@ from rie_server.model.function_life_cycle import (
     updated,
 )
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
+from rie_server.model.layer import LayerReference
+from rie_server.model.layer_rules import check_unzipped_size
 from rie_server.model.tags import tagged, untagged
 from rie_server.ports import Clock, ImagePreparer
 from rie_server.registry.aliases import Aliases
-from rie_server.registry.code_keeping import CodeKeeper, code_token
+from rie_server.registry.code_keeping import CodeKeeper
+from rie_server.registry.code_storage import CodeStorage
 from rie_server.registry.invoke_settings import InvokeSettings
+from rie_server.registry.layers import Layers
 from rie_server.registry.policies import Policies
 from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
@@ -63,12 +68,15 @@ class FunctionRegistry:
         supports: Callable[[FunctionVersion], str | None],
         clock: Clock,
         concurrency_limit: int,
+        code_storage_bytes: int = CODE_STORAGE_BYTES,
     ) -> None:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
-        self._code = CodeKeeper(store=code, objects=objects, clock=clock)
+        self.storage = CodeStorage(code_storage_bytes)
+        self._code = CodeKeeper(store=code, storage=self.storage, objects=objects, clock=clock)
         self._preparation = Preparation(code=self._code, images=images, supports=supports)
-        self._records = FunctionRecords(store=store, code=self._code)
+        self._records = FunctionRecords(store=store, code=self._code, storage=self.storage)
+        self.layers = Layers(store=store, code=self._code, storage=self.storage, clock=clock, write=self._write)
         self.invoke_settings = InvokeSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
         )
@@ -85,7 +93,13 @@ class FunctionRegistry:
             preparers=self._preparers,
             write=self._write,
         )
-        self.versions = Versions(records=self._records, serving=self._serving, code=self._code, write=self._write)
+        self.versions = Versions(
+            records=self._records,
+            serving=self._serving,
+            code=self._code,
+            storage=self.storage,
+            write=self._write,
+        )
         self.aliases = Aliases(records=self._records, serving=self._serving, change=self.change)
         self.policies = Policies(records=self._records, change=self.change)
         self.urls = FunctionUrls(records=self._records, change=self.change, clock=clock)
@@ -94,6 +108,7 @@ class FunctionRegistry:
 
     def start(self) -> None:
         """Loads every function; what was under way when the server ended is taken up again."""
+        self._write(self.layers.load)
         self._write(self._settling.load)
 
     def close(self) -> None:
@@ -146,12 +161,9 @@ class FunctionRegistry:
         return sorted(mine, key=lambda record: record.arn.name)
 
     def read_code(self, token: str) -> bytes | None:
-        """The zip that ``code_token`` names, if a function has it."""
-        for record in self._records.by_arn.values():
-            for code in (deployment.code for deployment in record.deployments):
-                if code.package_type == "Zip" and code_token(code) == token:
-                    return self._code.read(code)
-        return None
+        """The zip that ``code_token`` names, if a function or a layer has it."""
+        digest = self._code.digest_of(token)
+        return None if digest is None else self._code.read(digest)
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -165,9 +177,11 @@ class FunctionRegistry:
 
         def write() -> FunctionRecord:
             self._refuse_existing(function)
+            layers = self.layers.held_by(function, configuration.get("Layers", ()))
+            code = self._code.keep(source, content, function, layers)
             record = created(
                 function,
-                _deployment(configuration, self._keep(source, content)),
+                _deployment(configuration, code, layers),
                 tags,
                 revision_id=_new_id(),
                 last_modified=timestamp(self._clock.now()),
@@ -192,12 +206,13 @@ class FunctionRegistry:
         def write() -> FunctionRecord:
             record = self.get(function)
             check_updatable(record, members.get("RevisionId"))
-            code = self._keep(source, content)
+            layers = record.current.layers
+            code = self._code.keep(source, content, function, layers)
             configuration = configuration_for_code(record.current.configuration, members)
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
                 return replace(record, current=replace(record.current, configuration=configuration, code=code))
-            return self._update(record, _deployment(configuration, code), members)
+            return self._update(record, _deployment(configuration, code, layers), members)
 
         return self._write(write)
 
@@ -207,9 +222,12 @@ class FunctionRegistry:
         def write() -> FunctionRecord:
             record = self.get(function)
             check_updatable(record, members.get("RevisionId"))
-            current = record.current
+            current, layers = record.current, record.current.layers
+            if "Layers" in members:
+                layers = self.layers.held_by(record.arn, members["Layers"])
+                check_unzipped_size(current.code.unzipped_bytes, layers)
             configuration = changed_configuration(record.arn, current.code.package_type, current.configuration, members)
-            return self._update(record, _deployment(configuration, current.code), {})
+            return self._update(record, _deployment(configuration, current.code, layers), {})
 
         return self._write(write)
 
@@ -251,10 +269,6 @@ class FunctionRegistry:
         self._settling.schedule(changed)
         return shown
 
-    def _keep(self, source: CodeSource, content: bytes) -> CodeReference:
-        self._records.check_room(len(content))
-        return self._code.keep(source, content)
-
     def _refuse_existing(self, function: FunctionArn) -> None:
         if function in self._records.by_arn:
             raise ResourceConflictException(f"Function already exist: {function.name}")
@@ -270,8 +284,10 @@ class FunctionRegistry:
             return unknown
 
 
-def _deployment(configuration: Mapping[str, Any], code: CodeReference) -> Deployment:
-    return Deployment(deployment_id=_new_id(), configuration=configuration, code=code)
+def _deployment(
+    configuration: Mapping[str, Any], code: CodeReference, layers: tuple[LayerReference, ...]
+) -> Deployment:
+    return Deployment(deployment_id=_new_id(), configuration=configuration, code=code, layers=layers)
 
 
 def _new_id() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from rie_server.errors import EnvironmentStartError, LambdaError
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function import FunctionVersion
-from rie_server.model.function_record import CodeReference, Deployment, runnable
+from rie_server.model.function_record import CodeReference, Deployment
 from rie_server.ports import ImagePreparer
 from rie_server.registry.code_keeping import CodeKeeper
 
@@ -62,7 +62,7 @@ class Preparation:
             return Refusal(reason="The function could not be prepared.", reason_code="InternalError")
 
     def _prepare(self, arn: FunctionArn, deployment: Deployment, version: str) -> Ready | Refusal:
-        function = runnable(arn, deployment, self._code.directory(deployment.code), version)
+        function = self._code.runnable(arn, deployment, version)
         # Asked before an image is pulled: pulling what cannot run would only take time.
         obstacle = self._supports(function)
         if obstacle is not None:

@@ -7,19 +7,20 @@ never changed, so that reading needs no lock.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from rie_server.errors import CodeStorageExceededException, ResourceNotFoundException
-from rie_server.limits import CODE_STORAGE_BYTES
+from rie_server.errors import ResourceNotFoundException
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_document import from_document, to_document
 from rie_server.model.function_record import FunctionRecord
 from rie_server.model.qualified_config import GoneFunction, from_gone_document, gone_function, to_gone_document
 from rie_server.registry.code_keeping import CodeKeeper
+from rie_server.registry.code_storage import CodeStorage
 from rie_server.storing import FunctionStore
 
 # So many of the functions that were deleted last are remembered, also over a restart.
 KEPT_GONE = 1000
 # Keys of what is left of them; a key of a function that is there is its ARN.
 GONE_PREFIX = "gone "
+_FUNCTION_PREFIX = "arn:"
 
 # Told a function, its record before (None: it is new, or was just loaded) and after (None: it is gone).
 Watcher = Callable[[FunctionArn, FunctionRecord | None, FunctionRecord | None], None]
@@ -28,12 +29,14 @@ Watcher = Callable[[FunctionArn, FunctionRecord | None, FunctionRecord | None], 
 class FunctionRecords:
     """Records by unqualified ARN."""
 
-    def __init__(self, *, store: FunctionStore, code: CodeKeeper) -> None:
+    def __init__(self, *, store: FunctionStore, code: CodeKeeper, storage: CodeStorage) -> None:
         self._store = store
         self._code = code
         self._watchers: list[Watcher] = []
         self.by_arn: dict[FunctionArn, FunctionRecord] = {}
         self._gone: dict[FunctionArn, GoneFunction] = {}
+        code.hold(self._digests)
+        storage.count(self._code_bytes)
 
     def on_change(self, watcher: Watcher) -> None:
         """Calls ``watcher`` with every record that is loaded, and with every change, after readers see it."""
@@ -57,15 +60,6 @@ class FunctionRecords:
             raise ResourceNotFoundException(f"Function not found: {function}")
         return record
 
-    def check_room(self, more_bytes: int) -> None:
-        """Lets so much more code be kept, of whatever function or version.
-
-        Raises:
-            CodeStorageExceededException: it is more than AWS allows.
-        """
-        if sum(record.code_bytes for record in self.by_arn.values()) + more_bytes > CODE_STORAGE_BYTES:
-            raise CodeStorageExceededException("Code storage limit exceeded.")
-
     def gone(self, function: FunctionArn) -> GoneFunction | None:
         """What is left of a function that was deleted, for the events that it has left in the queue. Ask for the
         function itself first, because ``_show`` writes in the other order.
@@ -74,11 +68,10 @@ class FunctionRecords:
 
     def load(self) -> None:
         """Reads everything; nothing can be running yet, so code that no record names goes at once."""
-        documents = self._store.load()
-        loaded = (from_document(one) for key, one in documents.items() if not key.startswith(GONE_PREFIX))
+        loaded = map(from_document, self._store.load(_FUNCTION_PREFIX).values())
         self.by_arn = {record.arn: record for record in loaded}
-        self._load_gone(one for key, one in documents.items() if key.startswith(GONE_PREFIX))
-        self._code.sweep(_referenced(self.by_arn), everything=True)
+        self._load_gone(self._store.load(GONE_PREFIX).values())
+        self._code.sweep(everything=True)
         for record in self.by_arn.values():
             self._tell(record.arn, None, record)
 
@@ -128,20 +121,22 @@ class FunctionRecords:
         records = {key: value for key, value in self.by_arn.items() if key != arn}
         if record is not None:
             records[arn] = record
-        referenced = _referenced(records)
         if before is not None:
-            self._code.retire(before.code_digests() - referenced)
+            self._code.retire(before.code_digests() - (frozenset() if record is None else record.code_digests()))
         self.by_arn = records
-        self._code.sweep(referenced)
+        self._code.sweep()
         self._tell(arn, before, record)
 
     def _tell(self, arn: FunctionArn, before: FunctionRecord | None, after: FunctionRecord | None) -> None:
         for watcher in self._watchers:
             watcher(arn, before, after)
 
+    def _digests(self) -> frozenset[str]:
+        return frozenset().union(*(record.code_digests() for record in self.by_arn.values()))
 
-def _referenced(records: Mapping[FunctionArn, FunctionRecord]) -> frozenset[str]:
-    return frozenset().union(*(record.code_digests() for record in records.values()))
+    def _code_bytes(self, region: str, account: str) -> int:
+        mine = (one for one in self.by_arn.values() if (one.arn.region, one.arn.account) == (region, account))
+        return sum(record.code_bytes for record in mine)
 
 
 def _gone_key(arn: FunctionArn) -> str:

@@ -1,28 +1,31 @@
-"""What a server does with its template at the start: first the functions, then, once mappings are served, the mappings.
+"""What a server does with its template at the start: first layers and functions, then, once mappings are served, those.
 
 Does nothing without a template. Used by one thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock
+from rie_server.registry.deployed_function import DeployedFunction
+from rie_server.registry.deployed_layers import DeployedLayer, LayerControl, WantedLayer, publish_layers, read_layers
 from rie_server.registry.deployed_mappings import (
-    Checked,
     DeployedMapping,
     MappingControl,
     WantedMapping,
     deploy_mappings,
     read_mappings,
 )
-from rie_server.registry.deployment import DeployedFunction, FunctionControl, deploy_template
+from rie_server.registry.deployment import FunctionControl, deploy_template
 
 
 class TemplateDeployment:
     """
     Args:
-        checked: holds members of CreateEventSourceMapping to AWS's service model.
+        checked: holds members of an operation's input, which it is told by name, to AWS's service model.
     """
 
     def __init__(
@@ -30,15 +33,17 @@ class TemplateDeployment:
         path: Path | None,
         *,
         registry: FunctionControl,
+        layers: LayerControl,
         mappings: MappingControl,
         supports: Callable[[FunctionVersion], str | None],
-        checked: Checked,
+        checked: Callable[[str, Mapping[str, Any]], Mapping[str, Any]],
         clock: Clock,
         region: str,
         account_id: str,
     ) -> None:
         self._path = path
         self._registry = registry
+        self._layers = layers
         self._mappings = mappings
         self._supports = supports
         self._checked = checked
@@ -47,6 +52,7 @@ class TemplateDeployment:
         self._account_id = account_id
         self._wanted: Sequence[WantedMapping] = ()
         self._functions: Sequence[DeployedFunction] = ()
+        self._deployed_layers: Sequence[DeployedLayer] = ()
         self._deployed: Sequence[DeployedMapping] = ()
 
     def deploy_functions(self) -> None:
@@ -58,10 +64,16 @@ class TemplateDeployment:
             return
         self._wanted = read_mappings(
             self._path,
-            checked=self._checked,
+            checked=partial(self._checked, "CreateEventSourceMapping"),
             region=self._region,
             account_id=self._account_id,
             now=self._clock.now(),
+        )
+        layers = read_layers(
+            self._path,
+            checked=partial(self._checked, "PublishLayerVersion"),
+            region=self._region,
+            account_id=self._account_id,
         )
         self._functions = deploy_template(
             self._path,
@@ -70,6 +82,7 @@ class TemplateDeployment:
             clock=self._clock,
             region=self._region,
             account_id=self._account_id,
+            publish_layers=partial(self._publish, layers),
         )
 
     def deploy_mappings(self) -> None:
@@ -82,9 +95,16 @@ class TemplateDeployment:
         )
 
     def lines(self) -> Sequence[str]:
-        """What became of each function and mapping, for a person."""
-        return [*map(str, self._functions), *map(str, self._deployed)]
+        """What became of each layer, function and mapping, for a person."""
+        return [*map(str, self._deployed_layers), *map(str, self._functions), *map(str, self._deployed)]
 
     def ready_function(self) -> str | None:
         """The name of one that can be invoked."""
         return next((one.name for one in self._functions if one.is_ready), None)
+
+    def _publish(self, wanted: Sequence[WantedLayer]) -> Mapping[str, str]:
+        """The ARNs of the template's layers, by their placeholders."""
+        self._deployed_layers = publish_layers(
+            wanted, control=self._layers, region=self._region, account_id=self._account_id
+        )
+        return {layer.placeholder: layer.arn for layer in self._deployed_layers if layer.arn is not None}

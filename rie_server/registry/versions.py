@@ -8,9 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from rie_server.model.arn import LATEST, FunctionArn
-from rie_server.model.function_record import FunctionRecord, runnable
+from rie_server.model.function_record import FunctionRecord
 from rie_server.model.version_rules import check_publishable, published, unchanged_version, without_version
 from rie_server.registry.code_keeping import CodeKeeper
+from rie_server.registry.code_storage import CodeStorage
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import ServingVersions
 
@@ -23,8 +24,17 @@ class Versions:
         write: carries a change out on the writer thread and waits for it.
     """
 
-    def __init__(self, *, records: FunctionRecords, serving: ServingVersions, code: CodeKeeper, write: Write) -> None:
+    def __init__(
+        self,
+        *,
+        records: FunctionRecords,
+        serving: ServingVersions,
+        code: CodeKeeper,
+        storage: CodeStorage,
+        write: Write,
+    ) -> None:
         self._records = records
+        self._storage = storage
         self._serving = serving
         self._code = code
         self._write = write
@@ -46,14 +56,14 @@ class Versions:
             existing = unchanged_version(record)
             if existing is not None:
                 return record.at(existing.version)
-            self._records.check_room(record.current.code.size_bytes)
+            self._storage.check_room(record.arn.region, record.arn.account, record.current.code.size_bytes)
             record = _published(record, members.get("Description"))
             number = str(record.last_version)
             deployment = record.versions[number].deployment
-            directory = self._code.directory(deployment.code)
+            ready = self._code.runnable(record.arn, deployment, number)
             self._records.store(record)
             # Published first: who sees Active may invoke at once.
-            self._serving.publish(record.arn, runnable(record.arn, deployment, directory, number))
+            self._serving.publish(record.arn, ready)
             self._records.show(record)
             return record.at(number)
 

@@ -1,4 +1,5 @@
-"""Function code by content: ``HEX.zip`` and, unpacked, ``HEX/``, where HEX is the zip's SHA-256.
+"""Function code by content: ``HEX.zip`` and, unpacked, ``HEX/``, where HEX is the zip's SHA-256. What several
+layers make together is a folder ``HEX/`` without a zip.
 
 The zip is the truth: it is on disk, synced, before anything refers to it. The unpacked tree appears whole or not at
 all (built under a draft name, then renamed) but is not synced file by file, which would take seconds; after the
@@ -20,7 +21,9 @@ from pathlib import Path
 from rie_server.errors import ConfigurationError, RequestEntityTooLargeException, ServiceException
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.function_code import StoredCode
+from rie_server.model.layer import merged_digest
 from rie_server.owner import boot_id, current_owner, is_alive
+from rie_server.stores.merging import merge
 from rie_server.stores.unzip import unpack
 
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -69,6 +72,17 @@ class ZipCodeStore:
             content = self.read_zip(sha256)
             with _full_disk_is_our_fault(), self._draft() as draft:
                 unpack(content, draft, limit_bytes=self._unzipped_limit_bytes)
+                _move_tree(draft, tree)
+        return tree
+
+    def layered(self, digests: Sequence[str]) -> Path:
+        trees = [self.directory(digest) for digest in digests]
+        if len(trees) == 1:
+            return trees[0]
+        tree = self._folder / _hex(merged_digest(digests))
+        if not tree.is_dir():
+            with _full_disk_is_our_fault(), self._draft() as draft:
+                merge(trees, draft)
                 _move_tree(draft, tree)
         return tree
 

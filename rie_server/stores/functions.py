@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from rie_server.stores.database import Database
 from rie_server.stores.schema import functions
 
+_all = select(functions.c.key, functions.c.document)
 _has = select(functions.c.key).where(functions.c.key == bindparam("sought"))
 _insert = insert(functions)
 _replace = update(functions).where(functions.c.key == bindparam("sought"))
@@ -20,9 +21,10 @@ class DatabaseFunctionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def load(self) -> Mapping[str, Mapping[str, Any]]:
+    def load(self, prefix: str = "") -> Mapping[str, Mapping[str, Any]]:
+        sought = _all.where(functions.c.key.startswith(prefix, autoescape=True)) if prefix else _all
         with self._database.read() as connection:
-            rows = connection.execute(select(functions.c.key, functions.c.document)).all()
+            rows = connection.execute(sought).all()
         return dict(tuple(row) for row in rows)
 
     def has(self, key: str) -> bool:

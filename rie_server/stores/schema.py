@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 HEAD: Final = REVISIONS[-1]
 
 # Our own name, so that a database shared with another application that uses Alembic is told apart.
@@ -139,4 +139,14 @@ durable_events = Table(
     Column("execution_id", String(36), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("document", JSON, nullable=False),
+)
+
+# Which of the servers that share the database polls a mapping; a mapping takes its lease with it.
+mapping_leases = Table(
+    "mapping_leases",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    # By the database's own clock, in seconds since the epoch.
+    Column("expires_at", Float, nullable=False),
 )

@@ -6,7 +6,7 @@ is taken before the levels filter, and holds whole records only.
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rie_server.limits import LOG_TAIL_BYTES
@@ -47,6 +47,13 @@ class JsonLogStream:
         ):
             self._tell(event)
 
+    def restore_started(self) -> None:
+        self._tell(platform_events.restore_start(self._function, self._environment_id))
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        for event in platform_events.restore_ends(duration_ms=duration_ms, status=status, error_type=error_type):
+            self._tell(event)
+
     def started(self, request_id: str, *, want_tail: bool) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
@@ -57,6 +64,12 @@ class JsonLogStream:
         self._keep(text)
         if self._settings.takes_output(text):
             self._add(text)
+
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        self._tell(platform_events.extension(name, state, events, error_type))
+
+    def extension_output(self, line: bytes) -> None:
+        self.output(line)
 
     def finished(self, report: InvocationReport) -> bytes:
         self._tell(platform_events.runtime_done(report))

@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -161,12 +161,26 @@ class EnvironmentLogStream:
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         self._write(platform_lines.init_report(duration_ms, phase, status, error_type))
 
+    def restore_started(self) -> None:
+        line = platform_lines.restore_start(self._function)
+        if line is not None:
+            self._write(line)
+
+    def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
+        self._write(platform_lines.restore_report(duration_ms, status, error_type))
+
     def started(self, request_id: str, *, want_tail: bool) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
         self._write(platform_lines.start(request_id, self._function.version))
 
     def output(self, line: bytes) -> None:
+        self._write(line.decode("utf-8", "replace"))
+
+    def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
+        self._write(platform_lines.extension(name, state, events, error_type))
+
+    def extension_output(self, line: bytes) -> None:
         self._write(line.decode("utf-8", "replace"))
 
     def finished(self, report: InvocationReport) -> bytes:

@@ -4,6 +4,7 @@ Pure. An event is ``{"time", "type", "record"}``; each comes with the level by w
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +28,7 @@ class PlatformEvent:
 
 def init_start(function: FunctionVersion, environment_id: str) -> PlatformEvent:
     record: dict[str, Any] = {"initializationType": "on-demand", "phase": "init"}
-    version = runtime_version(function)
-    if version is not None:
-        record |= {"runtimeVersion": version[0], "runtimeVersionArn": version[1]}
-    record |= {
-        "functionName": function.arn.name,
-        "functionVersion": function.version,
-        "instanceId": environment_id,
-        "instanceMaxMemory": function.memory_size_mb * 1024 * 1024,
-    }
+    record |= _whereabouts(function, environment_id)
     return PlatformEvent(type="initStart", level="INFO", record=record)
 
 
@@ -52,6 +45,30 @@ def init_ends(
         PlatformEvent(type="initRuntimeDone", level=level, record=record),
         PlatformEvent(type="initReport", level="DEBUG" if status == "success" else "INFO", record=report),
     )
+
+
+def restore_start(function: FunctionVersion, environment_id: str) -> PlatformEvent:
+    return PlatformEvent(type="restoreStart", level="INFO", record=_whereabouts(function, environment_id))
+
+
+def restore_ends(*, duration_ms: float, status: str, error_type: str | None) -> tuple[PlatformEvent, PlatformEvent]:
+    """``restoreRuntimeDone`` and ``restoreReport`` of a restore that has ended in ``status``."""
+    record: dict[str, Any] = {"status": status}
+    if error_type is not None:
+        record["errorType"] = error_type
+    level = "DEBUG" if status == "success" else "WARN"
+    report = {**record, "metrics": {"durationMs": round(duration_ms, 3)}}
+    return (
+        PlatformEvent(type="restoreRuntimeDone", level=level, record=record),
+        PlatformEvent(type="restoreReport", level="INFO", record=report),
+    )
+
+
+def extension(name: str, state: str, events: Sequence[str], error_type: str | None) -> PlatformEvent:
+    record: dict[str, Any] = {"name": name, "state": state, "events": list(events)}
+    if error_type is not None:
+        record["errorType"] = error_type
+    return PlatformEvent(type="extension", level="DEBUG" if error_type is None else "WARN", record=record)
 
 
 def start(request_id: str, version: str) -> PlatformEvent:
@@ -76,7 +93,23 @@ def report(figures: InvocationReport, memory_size_mb: int) -> PlatformEvent:
     }
     if init_ms is not None:
         metrics["initDurationMs"] = round(init_ms, 3)
+    if figures.restore_duration_ms is not None:
+        metrics["restoreDurationMs"] = round(figures.restore_duration_ms, 3)
+        metrics["billedRestoreDurationMs"] = math.ceil(figures.restore_duration_ms)
     return PlatformEvent(type="report", level="INFO", record={**_outcome(figures), "metrics": metrics})
+
+
+def _whereabouts(function: FunctionVersion, environment_id: str) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    version = runtime_version(function)
+    if version is not None:
+        record |= {"runtimeVersion": version[0], "runtimeVersionArn": version[1]}
+    return record | {
+        "functionName": function.arn.name,
+        "functionVersion": function.version,
+        "instanceId": environment_id,
+        "instanceMaxMemory": function.memory_size_mb * 1024 * 1024,
+    }
 
 
 def _outcome(figures: InvocationReport) -> dict[str, Any]:

@@ -6,7 +6,9 @@ Pure.
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 
+from rie_server.model.extension import events_as_logged
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
 
@@ -32,6 +34,24 @@ def init_report(duration_ms: float, phase: str, status: str, error_type: str | N
     return f"{line}\tError Type: {error_type}" if error_type else line
 
 
+def restore_start(function: FunctionVersion) -> str | None:
+    """None for images."""
+    known = runtime_version(function)
+    return None if known is None else f"RESTORE_START Runtime Version: {known[0]}\tRuntime Version ARN: {known[1]}"
+
+
+def restore_report(duration_ms: float, status: str, error_type: str | None) -> str:
+    line = f"RESTORE_REPORT Restore Duration: {duration_ms:.2f} ms"
+    if status != "success":
+        line += f"\tStatus: {status}"
+    return f"{line}\tError Type: {error_type}" if error_type else line
+
+
+def extension(name: str, state: str, events: Sequence[str], error_type: str | None) -> str:
+    line = f"EXTENSION\tName: {name}\tState: {state}\tEvents: {events_as_logged(events)}"
+    return f"{line}\tError Type: {error_type}" if error_type else line
+
+
 def start(request_id: str, version: str) -> str:
     return f"START RequestId: {request_id} Version: {version}"
 
@@ -51,6 +71,9 @@ def report(figures: InvocationReport, memory_size_mb: int) -> str:
     )
     if init_ms is not None:
         line += f"Init Duration: {init_ms:.2f} ms\t"
+    if figures.restore_duration_ms is not None:
+        restore_ms = figures.restore_duration_ms
+        line += f"Restore Duration: {restore_ms:.2f} ms\tBilled Restore Duration: {math.ceil(restore_ms)} ms\t"
     if figures.status is not None:
         line += f"Status: {figures.status}"
         line += f"\tError Type: {figures.error_type}" if figures.error_type else ""

@@ -20,6 +20,7 @@ from rie_server.errors import (
     RequestEntityTooLargeException,
     ServiceException,
 )
+from rie_server.model.layer import merged_digest
 from rie_server.owner import current_owner
 from rie_server.stores.code import ZipCodeStore
 from rie_server.storing import CodeStore
@@ -34,6 +35,12 @@ def make_zip(**files: str) -> bytes:
     return content.getvalue()
 
 
+def put_layers(store: CodeStore) -> list[str]:
+    first = make_zip(both="first", one="1", folder__a="a", swap__x="x")
+    second = make_zip(both="second", two="2", folder__b="b")
+    return [store.put(content).sha256 for content in (first, second)]
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".boot"))
 
@@ -46,6 +53,49 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> CodeStore:
 @pytest.fixture
 def disk(tmp_path: Path) -> ZipCodeStore:
     return ZipCodeStore(tmp_path / "code")
+
+
+def test_layers_lie_over_one_another_in_their_order(store: CodeStore) -> None:
+    first, second = put_layers(store)
+
+    upwards, downwards = store.layered([first, second]), store.layered([second, first])
+
+    assert (upwards / "both.py").read_text() == "second"
+    assert (downwards / "both.py").read_text() == "first"
+    assert sorted(path.name for path in (upwards / "folder").iterdir()) == ["a.py", "b.py"]
+    assert (upwards / "one.py").read_text() == "1"
+    assert store.layered([first, second]) == upwards
+    assert store.layered([first]) == store.directory(first)
+    assert (store.directory(first) / "both.py").read_text() == "first"
+
+
+def test_what_layers_make_goes_with_the_last_who_needs_it(disk: ZipCodeStore, tmp_path: Path) -> None:
+    first, second = put_layers(disk)
+    merged = disk.layered([first, second])
+    name = merged_digest([first, second])
+
+    disk.delete_unreferenced([first, second, name])
+    assert merged.is_dir()
+    disk.delete_unreferenced([first, second])
+    assert not merged.exists()
+    assert (disk.directory(second) / "both.py").read_text() == "second"
+    disk.delete_unreferenced([])
+    assert names(tmp_path / "code") == []
+
+
+def test_a_layers_file_takes_the_place_of_a_folder_and_a_folder_that_of_a_file(disk: ZipCodeStore) -> None:
+    folder = disk.put(make_zip(thing__inner="x", other="o")).sha256
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("thing", "file")
+        archive.writestr("other.py/inner", "deep")
+    file = disk.put(content.getvalue()).sha256
+
+    merged = disk.layered([folder, file])
+
+    assert (merged / "thing").read_text() == "file"
+    assert (merged / "other.py" / "inner").read_text() == "deep"
+    assert (disk.directory(folder) / "thing" / "inner.py").read_text() == "x"
 
 
 def test_stored_code_carries_the_hash_and_sizes_that_aws_reports(store: CodeStore) -> None:

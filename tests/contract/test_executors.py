@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from rie_server.clock import SystemClock
 from rie_server.errors import EnvironmentStartError
 from rie_server.executors.docker import DockerExecutor
+from rie_server.executors.layer_mounts import LayerMounts
 from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
@@ -24,7 +25,7 @@ from rie_server.model.function import FunctionVersion, ImageConfig
 from rie_server.owner import current_owner
 from rie_server.ports import Executor, RunningEnvironment
 from tests.conftest import wait_until
-from tests.docker_engine import connect, containers_of, runtime_image
+from tests.docker_engine import build_image, connect, containers_of, runtime_image
 from tests.fakes.runtime_endpoints import FakeRuntimeApi, FakeRuntimeEndpoints
 
 APP = """
@@ -58,6 +59,12 @@ def hog():
 def use(megabytes):
     return len(bytearray(b"x" * (megabytes * 1024 * 1024)))
 
+def touch(path):
+    open(path, "w").close()
+
+def kill_itself(number):
+    os.kill(os.getpid(), number)
+
 def detach():
     # A daemon in the old style: its own session, and no parent that waits.
     child = subprocess.Popen(
@@ -69,6 +76,18 @@ def detach():
 def hold_pipe_and_leave():
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     os._exit(0)
+
+def layers():
+    import tool
+    program = subprocess.run(["greet"], capture_output=True, text=True).stdout.strip()
+    try:
+        open("/opt/rie-was-here", "w").close()
+        writable = True
+    except OSError:
+        writable = False
+    data = open("/opt/data.txt").read() if os.path.exists("/opt/data.txt") else None
+    return {"module": tool.NAME, "program": program, "opt": sorted(os.listdir("/opt")), "data": data,
+            "writable": writable}
 
 def facts():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -104,6 +123,9 @@ class Observer:
         self.exits: list[EnvironmentExit] = []
         self.exited = threading.Event()
         self.lines_at_exit = 0
+        self.extensions: list[str] = []
+        self.extension_lines: list[bytes] = []
+        self.extension_exits: dict[str, EnvironmentExit] = {}
 
     def on_output(self, line: bytes) -> None:
         self.lines.append(line)
@@ -112,6 +134,16 @@ class Observer:
         self.lines_at_exit = len(self.lines)
         self.exits.append(exit_)
         self.exited.set()
+
+    def on_extensions(self, names: Sequence[str]) -> None:
+        self.extensions += names
+
+    def on_extension_output(self, line: bytes) -> None:
+        self.extension_lines.append(line)
+
+    def on_extension_exit(self, name: str, exit_: EnvironmentExit) -> None:
+        assert name not in self.extension_exits
+        self.extension_exits[name] = exit_
 
     def exit(self, *, seconds: float = 20.0) -> EnvironmentExit:
         assert self.exited.wait(seconds), f"no exit within {seconds} s; output: {self.lines}"
@@ -259,6 +291,61 @@ def test_an_environment_sees_the_given_variables_and_nothing_of_the_servers(
     assert further == set()
 
 
+def layer(folder: Path) -> Path:
+    for name, text, mode in (
+        ("python/tool.py", "NAME = 'tool'", 0o644),
+        ("bin/greet", "#!/bin/sh\necho hello from a layer\n", 0o755),
+        ("data.txt", "data", 0o644),
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+    return folder
+
+
+def look_at_layers(bench: Bench, folder: Path) -> dict[str, Any]:
+    search = {"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"}
+    started = bench.start(layers_directory=folder, variables={"_HANDLER": "app.handler", **search})
+    _, seen = started.api.invoke({"do": "layers"})
+    assert isinstance(seen, dict)
+    return seen
+
+
+def test_layers_are_found_by_their_search_paths(bench: Bench, tmp_path: Path) -> None:
+    seen = look_at_layers(bench, layer(tmp_path / "layer"))
+    assert seen["module"] == "tool"
+    assert seen["program"] == "hello from a layer"
+
+
+def test_layers_are_seen_read_only_at_opt(bench: Bench, tmp_path: Path) -> None:
+    if bench.executor.name == "process" and not LayerMounts().prefix(tmp_path, []):
+        pytest.skip("processes see layers at /opt where the server may mount alone")
+    outside = set(Path("/opt").iterdir())
+    seen = look_at_layers(bench, layer(tmp_path / "layer"))
+    assert seen["opt"] == ["bin", "data.txt", "python"]
+    assert seen["data"] == "data"
+    assert not seen["writable"]
+    assert set(Path("/opt").iterdir()) == outside
+
+
+def test_where_nothing_can_be_mounted_layers_are_found_nevertheless(
+    process_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rie_server.executors.layer_mounts._look", list)
+    seen = look_at_layers(process_bench, layer(tmp_path / "layer"))
+    assert (seen["module"], seen["program"], seen["data"]) == ("tool", "hello from a layer", None)
+
+
+def test_a_layers_bootstrap_runs_where_the_code_has_none(process_bench: Bench, tmp_path: Path) -> None:
+    folder = layer(tmp_path / "layer")
+    (folder / "bootstrap").write_text(BOOTSTRAP)
+    (folder / "bootstrap").chmod(0o755)
+    started = process_bench.start(wait=False, runtime="provided.al2023", layers_directory=folder)
+    assert started.observer.exit() == EnvironmentExit(status=3)
+    assert started.observer.lines[0].startswith(b"bootstrap")
+
+
 def test_output_comes_line_by_line_and_a_last_line_without_newline_at_a_flush(bench: Bench) -> None:
     started = bench.start()
     lines = started.observer.lines
@@ -323,7 +410,7 @@ def test_stop_ends_everything_and_frees_what_was_held(bench: Bench) -> None:
     wait_until(lambda: started.spec.environment_id in bench.endpoints.closed, what="the address to be closed")
 
 
-def test_a_gentle_stop_sends_sigterm_first_and_sigkill_after_the_grace(bench: Bench) -> None:
+def test_a_runtime_is_asked_to_end_by_sigterm_and_killed_after_the_grace(bench: Bench) -> None:
     (bench.code / "patient.py").write_text(
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('asked to end', flush=True))\n"
         "from app import handler\n"
@@ -332,7 +419,7 @@ def test_a_gentle_stop_sends_sigterm_first_and_sigkill_after_the_grace(bench: Be
         handler="patient.handler",
         variables={"_HANDLER": "patient.handler", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
     )
-    started.running.stop(grace_seconds=1.0)
+    started.running.end_runtime(grace_seconds=1.0)
     assert started.observer.exit().signal == signal.SIGKILL
     assert b"asked to end" in started.observer.lines
 
@@ -415,6 +502,127 @@ def test_code_that_is_gone_is_refused(bench: Bench) -> None:
     assert bench.endpoints.open == {}
 
 
+# --- external extensions ----------------------------------------------------------------------------------------------
+
+SLEEPS = '#!/bin/sh\necho "here is $0"\nexec sleep 600\n'
+
+
+@pytest.fixture
+def images() -> Iterator[list[str]]:
+    """Tags of images that a test makes."""
+    tags: list[str] = []
+    yield tags
+    if tags:
+        client = connect()
+        for tag in tags:
+            client.images.remove(tag, force=True)
+        client.close()
+
+
+def with_extensions(
+    bench: Bench, images: list[str], scripts: Mapping[str, str], *, mode: int = 0o755
+) -> dict[str, Any]:
+    """What makes a function one with these files in ``/opt/extensions``."""
+    if bench.executor.name == "process":
+        folder = bench.code.parent / "layers" / "extensions"
+        folder.mkdir(parents=True)
+        for name, text in scripts.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(mode)
+        return {"layers_directory": folder.parent}
+    files = {f"extensions/{name}": (text, mode) for name, text in scripts.items()} | {"app.py": (APP, 0o644)}
+    dockerfile = f"FROM rie-server/{bench.runtime}\nCOPY extensions /opt/extensions\nCOPY app.py /var/task/\n"
+    images.append(build_image({**files, "Dockerfile": (dockerfile, 0o644)}))
+    config = ImageConfig(command=("app.handler",))
+    return {"image_uri": images[-1], "runtime": None, "code_directory": None, "image_config": config}
+
+
+def test_external_extensions_are_started_before_the_runtime_which_waits_to_be_started(
+    bench: Bench, images: list[str]
+) -> None:
+    function = with_extensions(bench, images, {"first": SLEEPS, "second": SLEEPS})
+    started = bench.start(wait=False, **function)
+    observer = started.observer
+    assert observer.extensions == ["first", "second"]
+    wait_until(lambda: len(observer.extension_lines) == 2, what="a line of each")
+    assert not started.api.polled.wait(0.5)
+    started.running.start_runtime()
+    assert started.api.polled.wait(20), f"no next; output: {observer.lines}, exits: {observer.exits}"
+    started.api.invoke({"do": "say", "text": "of the handler\n"})
+    wait_until(lambda: started.running.flush_output() or observer.lines, what="the handler's line")
+    assert observer.lines == [b"of the handler"]
+    assert all(line.startswith(b"here is ") for line in observer.extension_lines)
+
+
+def test_an_extensions_end_is_told_after_its_last_line_and_the_runtime_goes_on(bench: Bench, images: list[str]) -> None:
+    script = "#!/bin/sh\necho waiting\nwhile [ ! -e /tmp/go-$NAME ]; do sleep 0.05; done\necho leaving\nexit 3\n"
+    function = with_extensions(bench, images, {"leaves": script})
+    go = secrets.token_hex(8)
+    started = bench.start(wait=False, variables={"_HANDLER": "app.handler", "NAME": go}, **function)
+    observer = started.observer
+    started.running.start_runtime()
+    assert started.api.polled.wait(20), f"no next; output: {observer.lines}"
+    assert observer.extension_exits == {}
+    started.api.invoke({"do": "touch", "path": f"/tmp/go-{go}"})
+    wait_until(lambda: observer.extension_exits, what="the end")
+    assert observer.extension_exits == {"leaves": EnvironmentExit(status=3)}
+    wait_until(lambda: observer.extension_lines == [b"waiting", b"leaving"], what="its last line")
+    assert started.api.invoke({"do": "variables"})[0] == "response"
+    Path(f"/tmp/go-{go}").unlink(missing_ok=True)
+
+
+def test_an_extension_that_cannot_be_executed_is_told_in_awss_words(bench: Bench, images: list[str]) -> None:
+    function = with_extensions(bench, images, {"broken": SLEEPS}, mode=0o644)
+    started = bench.start(wait=False, **function)
+    words = "fork/exec /opt/extensions/broken: permission denied"
+    wait_until(lambda: started.observer.extension_exits, what="the refusal")
+    assert started.observer.extension_exits == {"broken": EnvironmentExit(launch_error=words)}
+
+
+def test_an_extension_sees_the_functions_variables_but_not_those_of_the_runtime(
+    bench: Bench, images: list[str]
+) -> None:
+    script = "#!/bin/sh\nenv\nexec sleep 600\n"
+    function = with_extensions(bench, images, {"tells": script})
+    variables = {
+        "_HANDLER": "app.handler",
+        "GREETING": "hello",
+        "AWS_EXECUTION_ENV": "x",
+        "LAMBDA_TASK_ROOT": "/var/task",
+    }
+    started = bench.start(wait=False, variables=variables, **function)
+    lines = started.observer.extension_lines
+    wait_until(lambda: b"GREETING=hello" in lines, what="its variables")
+    names = {line.partition(b"=")[0].decode() for line in lines}
+    assert "AWS_LAMBDA_RUNTIME_API" in names
+    assert names.isdisjoint({"_HANDLER", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT"})
+
+
+def test_the_runtime_ends_alone_and_extensions_may_end_by_themselves(bench: Bench, images: list[str]) -> None:
+    script = "#!/bin/sh\nwhile [ ! -e /tmp/end-$NAME ]; do sleep 0.05; done\n"
+    go = secrets.token_hex(8)
+    function = with_extensions(bench, images, {"stays": script})
+    started = bench.start(wait=False, variables={"_HANDLER": "app.handler", "NAME": go}, **function)
+    started.running.start_runtime()
+    assert started.api.polled.wait(20)
+    started.running.end_runtime(grace_seconds=0.3)
+    assert started.observer.exit().signal in (signal.SIGTERM, signal.SIGKILL)
+    assert started.observer.extension_exits == {}
+    started.running.stop()
+    wait_until(lambda: started.spec.environment_id in bench.endpoints.closed, what="the end")
+
+
+def test_a_runtimes_own_end_is_told_while_extensions_go_on(bench: Bench, images: list[str]) -> None:
+    function = with_extensions(bench, images, {"stays": SLEEPS})
+    started = bench.start(wait=False, **function)
+    started.running.start_runtime()
+    assert started.api.polled.wait(20)
+    started.api.events.put({"do": "leave", "status": 7})
+    assert started.observer.exit() == EnvironmentExit(status=7)
+    assert started.observer.lines[-1] == b"leaving"
+    assert started.observer.extension_exits == {}
+
+
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
@@ -481,6 +689,19 @@ def test_temporary_files_are_private_and_go_with_the_environment(process_bench: 
     first.running.stop()
     second.running.stop()
     wait_until(lambda: not any(Path(folder).exists() for folder in folders), what="the folders' removal")
+
+
+def test_extensions_and_what_they_have_started_end_with_their_environment(
+    process_bench: Bench, images: list[str]
+) -> None:
+    script = "#!/bin/sh\nsetsid sleep 600 &\necho $$ $!\nexec sleep 600\n"
+    started = process_bench.start(wait=False, **with_extensions(process_bench, images, {"forks": script}))
+    lines = started.observer.extension_lines
+    wait_until(lambda: lines, what="its line")
+    extension, child = map(int, lines[0].split())
+    assert is_running(extension)
+    started.running.stop()
+    wait_until(lambda: not is_running(extension) and not is_running(child), what="their end")
 
 
 def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next_start(

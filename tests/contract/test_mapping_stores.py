@@ -1,13 +1,14 @@
 """What every MappingStore and CheckpointStore promises."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rie_server.errors import ResourceInUseException
 from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import EventSourceMapping, MappingState, SourceKind
 from rie_server.polling import CheckpointStore, MappingStore
@@ -64,6 +65,10 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     database.close()
 
 
+def add(store: MappingStore, mapping: EventSourceMapping) -> None:
+    store.add(mapping, lambda _: None)
+
+
 def checkpoint(store: CheckpointStore, uuid: str, shard_id: str, document: dict[str, Any]) -> None:
     """Saves a checkpoint and waits until it is durable."""
     told: list[Exception | None] = []
@@ -81,24 +86,64 @@ def checkpoint(store: CheckpointStore, uuid: str, shard_id: str, document: dict[
 def test_a_mapping_comes_out_as_it_went_in(stores: Stores) -> None:
     assert list(stores.mappings.load()) == []
 
-    stores.mappings.save(KAFKA)
-    stores.mappings.save(QUEUE)
+    add(stores.mappings, KAFKA)
+    add(stores.mappings, QUEUE)
 
     assert list(stores.mappings.load()) == [QUEUE, KAFKA]
 
 
-def test_saving_again_replaces(stores: Stores) -> None:
-    stores.mappings.save(QUEUE)
-    enabled = replace(QUEUE, state=MappingState.ENABLED, members={"BatchSize": 7})
+def test_a_change_is_made_of_what_is_stored(stores: Stores) -> None:
+    add(stores.mappings, QUEUE)
+    seen: list[EventSourceMapping] = []
 
-    stores.mappings.save(enabled)
+    def rule(mapping: EventSourceMapping) -> EventSourceMapping:
+        seen.append(mapping)
+        return replace(mapping, state=MappingState.ENABLED, members={"BatchSize": 7})
 
-    assert list(stores.mappings.load()) == [enabled]
+    changed = stores.mappings.change(UUID, rule)
+
+    assert changed == replace(QUEUE, state=MappingState.ENABLED, members={"BatchSize": 7})
+    assert list(stores.mappings.load()) == [changed]
+    assert seen[-1] == QUEUE
+    assert stores.mappings.change(OTHER, rule) is None
+
+
+def test_what_a_rule_raises_is_raised_and_nothing_has_changed(stores: Stores) -> None:
+    add(stores.mappings, QUEUE)
+
+    def refuse(_: object) -> Any:
+        raise ResourceInUseException("no")
+
+    with pytest.raises(ResourceInUseException):
+        stores.mappings.change(UUID, refuse)
+    with pytest.raises(ResourceInUseException):
+        stores.mappings.add(KAFKA, refuse)
+    assert list(stores.mappings.load()) == [QUEUE]
+
+
+def test_of_two_that_are_added_at_once_the_second_sees_the_first(stores: Stores) -> None:
+    seen: list[int] = []
+    barrier = threading.Barrier(2)
+
+    def check(others: Sequence[EventSourceMapping]) -> None:
+        seen.append(len(others))
+
+    def write(mapping: EventSourceMapping) -> None:
+        barrier.wait(5)
+        stores.mappings.add(mapping, check)
+
+    threads = [threading.Thread(target=write, args=(mapping,)) for mapping in (QUEUE, KAFKA)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(seen) == 1
+    assert len(stores.mappings.load()) == 2
 
 
 def test_a_deleted_mapping_is_gone_with_its_checkpoints_and_no_others(stores: Stores) -> None:
-    stores.mappings.save(QUEUE)
-    stores.mappings.save(KAFKA)
+    add(stores.mappings, QUEUE)
+    add(stores.mappings, KAFKA)
     for uuid in (UUID, OTHER):
         checkpoint(stores.checkpoints, uuid, "shard-0", {"after": uuid})
 
@@ -157,7 +202,7 @@ def test_a_shard_that_is_forgotten_has_no_checkpoint(stores: Stores) -> None:
 
 def test_mappings_and_checkpoints_outlive_the_process(tmp_path: Path) -> None:
     first = Database(sqlite_url(tmp_path))
-    DatabaseMappingStore(first).save(QUEUE)
+    add(DatabaseMappingStore(first), QUEUE)
     checkpoint(DatabaseCheckpointStore(first), UUID, "shard-0", {"after": "1"})
     first.close()
 

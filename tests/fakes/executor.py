@@ -11,6 +11,8 @@ class FakeRunning:
         self.spec = spec
         self.observer = observer
         self.stopped = False
+        self.runtime_started = False
+        self.runtime_grace_seconds: float | None = None
         self.unread: list[bytes] = []
 
     def flush_output(self) -> None:
@@ -20,11 +22,20 @@ class FakeRunning:
     def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
         return 0 if self.stopped else 21
 
-    def stop(self, *, grace_seconds: float = 0.0) -> None:
+    def start_runtime(self) -> None:
+        self.runtime_started = True
+
+    def end_runtime(self, *, grace_seconds: float) -> None:
+        self.runtime_grace_seconds = grace_seconds
+
+    def stop(self) -> None:
         self.stopped = True
 
     def exit(self, *, status: int | None = None, signal: int | None = None) -> None:
         self.observer.on_exit(EnvironmentExit(status=status, signal=signal))
+
+    def extension_exit(self, name: str, *, status: int | None = None, launch_error: str | None = None) -> None:
+        self.observer.on_extension_exit(name, EnvironmentExit(status=status, launch_error=launch_error))
 
 
 class FakeExecutor:
@@ -33,11 +44,14 @@ class FakeExecutor:
     def __init__(self) -> None:
         self.started: list[FakeRunning] = []
         self.failure: EnvironmentStartError | None = None
+        self.extensions: tuple[str, ...] = ()
 
     def start(self, spec: EnvironmentSpec, observer: EnvironmentObserver) -> FakeRunning:
         if self.failure is not None:
             raise self.failure
         running = FakeRunning(spec, observer)
+        if self.extensions:
+            observer.on_extensions(self.extensions)
         self.started.append(running)
         return running
 

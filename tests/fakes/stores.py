@@ -4,6 +4,7 @@ import base64
 import copy
 import hashlib
 import io
+import shutil
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from rie_server.errors import (
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.async_event import QueuedEvent
 from rie_server.model.function_code import StoredCode
+from rie_server.model.layer import merged_digest
 
 
 class MemoryFunctionStore:
@@ -27,8 +29,8 @@ class MemoryFunctionStore:
     def __init__(self) -> None:
         self._documents: dict[str, Mapping[str, Any]] = {}
 
-    def load(self) -> Mapping[str, Mapping[str, Any]]:
-        return copy.deepcopy(self._documents)
+    def load(self, prefix: str = "") -> Mapping[str, Mapping[str, Any]]:
+        return copy.deepcopy({key: document for key, document in self._documents.items() if key.startswith(prefix)})
 
     def has(self, key: str) -> bool:
         return key in self._documents
@@ -175,6 +177,15 @@ class MemoryCodeStore:
             with zipfile.ZipFile(io.BytesIO(self.read_zip(sha256))) as archive:
                 archive.extractall(tree)
         return tree
+
+    def layered(self, digests: Sequence[str]) -> Path:
+        trees = [self.directory(digest) for digest in digests]
+        if len(trees) == 1:
+            return trees[0]
+        merged = self._folder / base64.b64decode(merged_digest(digests)).hex()
+        for tree in trees:
+            shutil.copytree(tree, merged, dirs_exist_ok=True)
+        return merged
 
     def read_zip(self, sha256: str) -> bytes:
         if sha256 not in self._zips:

@@ -4,23 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from rie_server.api.lambda_api.scope import Operation, Scope
-from rie_server.limits import CODE_STORAGE_BYTES, UNZIPPED_BYTES, ZIP_BYTES
+from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 
 
 def get_account_settings(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG001  # it has none
-    records = scope.registry.list(region=scope.region, account=scope.account)
-    limit = scope.registry.concurrency_limit
+    storage = scope.registry.storage
     return {
         "AccountLimit": {
-            "TotalCodeSize": CODE_STORAGE_BYTES,
+            "TotalCodeSize": storage.limit_bytes,
             "CodeSizeUnzipped": UNZIPPED_BYTES,
             "CodeSizeZipped": ZIP_BYTES,
-            "ConcurrentExecutions": limit,
+            "ConcurrentExecutions": scope.registry.concurrency_limit,
             "UnreservedConcurrentExecutions": scope.registry.invoke_settings.unreserved_concurrency,
         },
         "AccountUsage": {
-            "TotalCodeSize": sum(record.code_bytes for record in records),
-            "FunctionCount": len(records),
+            "TotalCodeSize": storage.used_bytes(scope.region, scope.account),
+            "FunctionCount": len(scope.registry.list(region=scope.region, account=scope.account)),
         },
     }
 

@@ -15,7 +15,12 @@ PREFIX = "/_rie/code/"
 
 def code_path(code: CodeReference) -> str:
     """The path of ``code``; of no use for an image."""
-    return f"{PREFIX}{code_token(code)}" if code.package_type == "Zip" else ""
+    return layer_path(code.sha256) if code.package_type == "Zip" else ""
+
+
+def layer_path(sha256: str) -> str:
+    """The path of a zip by its digest."""
+    return f"{PREFIX}{code_token(sha256)}"
 
 
 def download(registry: FunctionRegistry, path: str, request_id: str) -> Reply:

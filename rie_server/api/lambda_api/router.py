@@ -24,6 +24,7 @@ from rie_server.api.lambda_api import (
     event_source_mapping,
     function_urls,
     functions,
+    layers,
     policy,
     provisioned_concurrency,
     recursion,
@@ -61,6 +62,7 @@ OwnPaths = Callable[[Request], Reply | Deferred | None]
 _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
     **versions.OPERATIONS,
+    **layers.OPERATIONS,
     **aliases.OPERATIONS,
     **policy.OPERATIONS,
     **function_urls.OPERATIONS,

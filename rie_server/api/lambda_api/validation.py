@@ -29,7 +29,7 @@ def check_input(model: ServiceModel, operation: Operation, members: Mapping[str,
         plural = "" if len(violations) == 1 else "s"
         raise ValidationException(f"{len(violations)} validation error{plural} detected: {'; '.join(violations)}")
     for member in shape.members.values():
-        if member.shape == "Runtime" and member.name in members:
+        if member.name == "Runtime" and member.name in members:
             _check_runtime(model.shape("Runtime"), members[member.name])
 
 
@@ -51,6 +51,15 @@ def _structure(model: ServiceModel, shape: Shape, members: Mapping[str, Any], pa
                 yield _violation(None, member_path, "Member must not be null")
         else:
             yield from _value(model, model.shape(member.shape), value, member_path)
+            if member.shape == "Runtime" and member.name != "Runtime":
+                yield from _runtimes(model, [value], value, member_path)
+
+
+def _runtimes(model: ServiceModel, runtimes: list[str], value: Any, path: str) -> Iterator[str]:
+    """Where a runtime is not a function's own, an unknown one is refused like any other value."""
+    choices = model.shape("Runtime").choices
+    if any(runtime not in choices for runtime in runtimes):
+        yield _violation(value, path, f"Member must satisfy enum value set: [{', '.join(choices)}]")
 
 
 def _value(model: ServiceModel, shape: Shape, value: Any, path: str) -> Iterator[str]:
@@ -68,7 +77,9 @@ def _value(model: ServiceModel, shape: Shape, value: Any, path: str) -> Iterator
 
 def _list(model: ServiceModel, shape: Shape, items: list[Any], path: str) -> Iterator[str]:
     element = model.shape(shape.element)
-    if element.kind == "structure":
+    if element.name == "Runtime":
+        yield from _runtimes(model, items, items, path)
+    elif element.kind == "structure":
         for number, item in enumerate(items, start=1):
             yield from _value(model, element, item or {}, f"{path}.{number}.member")
     elif not all(_allowed(element, item) for item in items):

@@ -1,10 +1,11 @@
 """The operations of the Runtime API as functions from Request to Reply or Deferred: ``next``, ``response``, ``error``,
-``init/error``.
+``init/error``, ``restore/next``, ``restore/error``.
 
 Never block. Thread-safe.
 """
 
 import json
+from collections.abc import Callable
 
 from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
@@ -17,6 +18,7 @@ PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = f"{PREFIX}invocation/"
 _JSON_CONTENT = ("Content-Type", JSON)
 _ACCEPTED = ConstantReply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
+_RESTORED = ConstantReply(200, (_JSON_CONTENT,), b"")
 _RESPONSE_MODES = (None, "streaming")
 
 
@@ -70,7 +72,11 @@ class RuntimeApi:
             if method == route.method and path.startswith(route.prefix) and path.endswith(route.suffix):
                 return route.operation(request)
         if method == "POST" and path == f"{PREFIX}init/error":
-            return self.init_error(request)
+            return self._failed(request, self._mailbox.init_error)
+        if method == "GET" and path == f"{PREFIX}restore/next":
+            return self.restore_next(request)
+        if method == "POST" and path == f"{PREFIX}restore/error":
+            return self._failed(request, self._mailbox.restore_error)
         if method == "GET" and path == "/2018-06-01/ping":
             return Reply(200, (("Content-Type", "text/plain"),), b"pong")
         return _error(404, "ResourceNotFound", f"The Runtime API has no {method} {path}")
@@ -111,13 +117,24 @@ class RuntimeApi:
             return _rendered(error)
         return _ACCEPTED
 
-    def init_error(self, request: Request) -> Reply:
+    def restore_next(self, request: Request) -> Reply:
+        environment_id = self._identities.environment_of(request)
+        if environment_id is None:
+            return _stranger()
+        try:
+            self._mailbox.restore_next(environment_id)
+        except RuntimeApiError as error:
+            return _rendered(error)
+        return _RESTORED
+
+    def _failed(self, request: Request, report: Callable[[str, bytes, str], None]) -> Reply:
+        """``init/error`` and ``restore/error``: a runtime that goes no further tells why."""
         environment_id = self._identities.environment_of(request)
         if environment_id is None:
             return _stranger()
         error_type = accepted_error_type(request.headers.get("lambda-runtime-function-error-type"))
         try:
-            self._mailbox.init_error(environment_id, request.body, error_type)
+            report(environment_id, request.body, error_type)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED

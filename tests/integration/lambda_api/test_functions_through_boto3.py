@@ -245,13 +245,10 @@ def test_stored_members_come_back_as_they_were_sent(client: Any) -> None:
     }
     vpc = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     logging = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": "mine"}
-    created = create(
-        client, **members, VpcConfig=vpc, LoggingConfig=logging, SnapStart={"ApplyOn": "PublishedVersions"}
-    )
+    created = create(client, **members, VpcConfig=vpc, LoggingConfig=logging)
     assert {name: created[name] for name in members} == members
     assert created["VpcConfig"] == {**vpc, "VpcId": "", "Ipv6AllowedForDualStack": False}
     assert created["LoggingConfig"] == {**logging, "ApplicationLogLevel": "INFO"}
-    assert created["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}
     wait(client, "function_active_v2")
     cleared = client.update_function_configuration(
         FunctionName="f", DeadLetterConfig={"TargetArn": ""}, Environment={"Variables": {}}, KMSKeyArn="",

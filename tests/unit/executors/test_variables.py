@@ -8,9 +8,11 @@ from rie_server.executors.docker_container import container_variables
 from rie_server.executors.process_variables import process_variables
 
 
-def of_process(**variables: str) -> dict[str, str]:
+def of_process(layers: Path | None = None, /, **variables: str) -> dict[str, str]:
     return process_variables(
         variables,
+        layers=layers,
+        runtime="python3.12",
         code_directory=Path("/data/code/x"),
         interpreter="/venv/bin/python",
         temporary_files=Path("/data/e/tmp"),
@@ -41,6 +43,21 @@ def test_a_functions_own_search_path_comes_after_its_code() -> None:
     assert of_process(PYTHONPATH="/var/task/lib:/srv/shared")["PYTHONPATH"] == (
         "/data/code/x:/data/code/x/lib:/srv/shared"
     )
+
+
+@pytest.mark.parametrize("layers", ["/opt", "/data/code/l"])
+def test_search_paths_lead_to_layers_wherever_they_are_seen(layers: str) -> None:
+    seen = of_process(
+        Path(layers),
+        PATH="/var/lang/bin:/usr/bin:/opt/bin",
+        LD_LIBRARY_PATH="/var/lang/lib:/lib64:/var/task/lib:/opt/lib",
+        CONFIGURATION="/opt/config.yaml",
+    )
+    assert seen["PATH"] == f"/venv/bin:/usr/bin:{layers}/bin"
+    assert seen["LD_LIBRARY_PATH"] == f"/data/code/x/lib:{layers}/lib"
+    assert seen["PYTHONPATH"] == f"/data/code/x:{layers}/python/lib/python3.12/site-packages:{layers}/python"
+    assert seen["CONFIGURATION"] == "/opt/config.yaml"
+    assert seen.get("NODE_PATH") == (None if layers == "/opt" else f"{layers}/nodejs/node_modules")
 
 
 @pytest.mark.parametrize(

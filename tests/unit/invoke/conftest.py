@@ -9,6 +9,7 @@ import pytest
 from rie_server.errors import ResourceNotFoundException
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environments import Invocation
+from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
@@ -124,6 +125,7 @@ class Stage:
             answers=self.answers,
         )
         self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor, answers=self.answers)
+        self.extensions = Extensions(fleet=self.fleet, supervisor=self.supervisor, mailbox=self.mailbox)
         self.front_controller = FrontController(
             catalog=self.catalog, fleet=self.fleet, clock=self.clock, concurrency_limit=concurrency_limit
         )

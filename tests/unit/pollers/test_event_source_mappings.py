@@ -409,9 +409,12 @@ def test_what_was_in_transition_when_the_server_ended_is_brought_to_its_end(stag
     settled = [stage.created(kind) for kind in (SourceKind.KINESIS, SourceKind.SQS, SourceKind.MSK)]
     stage.mappings.close()
     creating, deleted, disabling = settled
-    stage.store.save(replace(creating, state=S.CREATING))
-    stage.store.save(replace(deleted, state=S.DELETING))
-    stage.store.save(replace(disabling, state=S.DISABLING, enabled=False))
+    for mapping, changes in (
+        (creating, {"state": S.CREATING}),
+        (deleted, {"state": S.DELETING}),
+        (disabling, {"state": S.DISABLING, "enabled": False}),
+    ):
+        stage.store.change(mapping.uuid, lambda stored, changes=changes: replace(stored, **changes))
 
     stage.mappings = stage.server()
     stage.mappings.start()

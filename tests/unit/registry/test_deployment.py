@@ -11,7 +11,8 @@ from rie_server.errors import ConfigurationError, EnvironmentStartError, Invalid
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_record import FunctionRecord
 from rie_server.model.template_code import LocalCode
-from rie_server.registry.deployment import DeployedFunction, deploy_template
+from rie_server.registry.deployed_function import DeployedFunction
+from rie_server.registry.deployment import deploy_template
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.registry.packaging import package
 from tests.fakes.stores import MemoryCodeStore, MemoryFunctionStore

@@ -16,7 +16,6 @@ from rie_server.errors import (
 from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.function_description import describe_code
 from rie_server.model.function_record import State, UpdateStatus
-from rie_server.registry import records
 from rie_server.registry.code_keeping import RETIRED_CODE_SECONDS
 from tests.fakes.registry_ports import zip_of
 from tests.unit.registry.conftest import ROLE, World, arn, wait_for, zip_members
@@ -336,9 +335,9 @@ def test_functions_of_another_region_are_not_listed(world: World) -> None:
     assert names == ["a", "b"]
 
 
-def test_code_beyond_the_accounts_storage_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_beyond_the_accounts_storage_is_refused(world: World) -> None:
     assert CODE_STORAGE_BYTES == 75 * 1024**3
-    monkeypatch.setattr(records, "CODE_STORAGE_BYTES", 150)
+    world.registry.storage.limit_bytes = 150
     world.create()
     with pytest.raises(CodeStorageExceededException):
         world.create("g", text="another")

@@ -1,0 +1,99 @@
+"""Puts together what runs functions; a page of the composition root."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rie_server.api.exchange import HotRoute
+from rie_server.api.runtime_api.extensions import ExtensionsApi
+from rie_server.api.runtime_api.identity import EnvironmentIdentities
+from rie_server.api.runtime_api.operations import RuntimeApi
+from rie_server.api.serving import Listen
+from rie_server.aws_clients import ServiceClients
+from rie_server.config import Settings
+from rie_server.durable_wiring import lambda_endpoint
+from rie_server.executors.choose import choose_executor
+from rie_server.executors.role_credentials import RoleCredentials
+from rie_server.invoke.answers import Answers
+from rie_server.invoke.extensions import Extensions
+from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.mailbox import Mailbox
+from rie_server.invoke.supervisor import Supervisor
+from rie_server.model.caller import AccessKey, access_keys
+from rie_server.observing import InvocationObserver
+from rie_server.ports import Clock
+from rie_server.telemetry.logs import LogWriter
+
+ENVIRONMENT_THREADS = 8
+
+
+class Engine:
+    """Environments, who starts and watches them, their logs, and the API that they speak to.
+
+    Args:
+        keepalive_clock: what idle environments age by.
+
+    Attributes:
+        access_keys: by id: those of the settings, and those of the execution roles' sessions.
+        hot_routes: of the Runtime API and the Extensions API.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        listen: Listen,
+        server_id: str,
+        owner: str,
+        max_environments: int,
+        observer: InvocationObserver,
+        clock: Clock,
+        keepalive_clock: Clock,
+    ) -> None:
+        identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
+        self.executor = choose_executor(settings, server_id=server_id, owner=owner, endpoints=identities, clock=clock)
+        self.logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
+        self.fleet = Fleet(
+            clock=clock,
+            logs=self.logs,
+            max_environments=max_environments,
+            keepalive_seconds=settings.keepalive_seconds,
+            keepalive_clock=keepalive_clock,
+        )
+        self.access_keys = access_keys(settings.access_keys, settings.account_id)
+        self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
+        answers = Answers(clock=clock, observer=observer)
+        self._supervisor = Supervisor(
+            fleet=self.fleet,
+            executor=self.executor,
+            clock=clock,
+            neighbours=settings.function_variables,
+            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
+            answers=answers,
+            credentials=self._credentials,
+            lambda_endpoint=lambda_endpoint(settings),
+        )
+        mailbox = Mailbox(fleet=self.fleet, supervisor=self._supervisor, answers=answers)
+        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities)
+        extensions = Extensions(fleet=self.fleet, supervisor=self._supervisor, mailbox=mailbox)
+        extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
+        self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
+
+    def start(self) -> None:
+        """Clears up after an earlier server that crashed, then begins."""
+        self.logs.start()
+        self.executor.remove_orphans()
+
+    def close(self) -> None:
+        """Ends every environment; ``logs`` is left to the caller, who may have more to write."""
+        self.fleet.close()
+        self._supervisor.close()
+        self._credentials.close()
+        self.executor.close()
+
+
+def make_role_credentials(
+    settings: Settings, *, on_session: Callable[[str, AccessKey], None], clock: Clock
+) -> RoleCredentials:
+    """Without an STS endpoint in the server's environment, nobody is asked."""
+    named = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"} & settings.function_variables.keys()
+    return RoleCredentials(clients=ServiceClients() if named else None, clock=clock, on_session=on_session)
