@@ -32,7 +32,8 @@ class Changed(Generic[T]):
     Attributes:
         value: that the rule has returned.
         execution: as it is from now on; None where there is none.
-        wake_at: when something is due for it, or for an execution that has begun with this change.
+        wake_at: when something is due for it (in the end: to forget it), or for an execution that has begun with this
+            change.
     """
 
     value: T

@@ -147,6 +147,7 @@ class DurableExecutionStore:
                 return Changed(value=value, execution=None, wake_at=None)
             _save(connection, draft)
             moments = [one.wake_at for one in (draft, *(child for child, _ in draft.children))]
+            moments.append(draft.execution.expires_at)
             wake_at = min((moment for moment in moments if moment is not None), default=None)
             return Changed(value=value, execution=draft.execution, wake_at=wake_at)
 

@@ -318,6 +318,7 @@ def test_executions_are_forgotten_when_their_time_has_come_with_all_that_is_thei
     store.change(uuid(1), _end)
 
     assert store.next_due(after=NOW + 600) == NOW + 2 * 86_400
+    assert store.change(uuid(1), lambda _: None).wake_at == NOW + 2 * 86_400
     assert store.delete_expired(now=NOW + 2 * 86_400 - 1) == 0
     assert store.delete_expired(now=NOW + 2 * 86_400) == 1
 

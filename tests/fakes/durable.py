@@ -81,8 +81,9 @@ class MemoryDurableStore:
             value = rule(draft)
             self._write(kept, draft)
             children = [self._insert(child, given) for child, given in draft.children]
-            moments = [one.wake_at for one in (kept, *children) if one.wake_at is not None]
-            return Changed(value=value, execution=kept.execution, wake_at=min(moments, default=None))
+            moments = [kept.execution.expires_at, *(one.wake_at for one in (kept, *children))]
+            wake_at = min((one for one in moments if one is not None), default=None)
+            return Changed(value=value, execution=kept.execution, wake_at=wake_at)
 
     def change_later(
         self, execution_id: str, rule: Rule[T], on_done: Callable[[Changed[T] | None, Exception | None], None]
