@@ -15,6 +15,7 @@ from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
 CLOCKS = ("system", "manual")
+LOG_DELIVERIES = ("none", "cloudwatch")
 AUTHS = ("none", "iam")
 # Settings whose values may hold a password, also where they are not well formed: they are never told.
 SECRETIVE = frozenset({"access_keys", "database_url", "documentdb_endpoints", "mq_endpoints"})
@@ -177,6 +178,11 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), _names, "Further Host names the Lambda API answers to (commas).")
     cors_origins: tuple[str, ...] = _setting((), _names, "Web origins that may call the Lambda API (commas).")
     drain_seconds: float = _setting(30.0, _seconds, "How long SIGTERM waits for running invocations.")
+    stream_bandwidth: int = _setting(
+        0,
+        _number(0, 64 * 1024 * 1024),
+        "Bytes a second of a streamed response after its first 6 MB (in AWS 2097152); 0: as fast as it goes.",
+    )
     clock: str = _setting(
         "system",
         _one_of(*CLOCKS),
@@ -197,6 +203,9 @@ class Settings:
         (),
         _bootstrap_servers,
         "Where MSK clusters are, ARN=host:port;host:port (commas); others are asked of AWS (GetBootstrapBrokers).",
+    )
+    log_delivery: str = _setting(
+        "none", _one_of(*LOG_DELIVERIES), "Where logs go beside files and the output: none, or cloudwatch (by boto3)."
     )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from rie_server.api.function_url.permission import Permission
 from rie_server.api.lambda_api.authorization import Authorization
 from rie_server.api.lambda_api.invoke import InvokeOperation
 from rie_server.api.lambda_api.invoke_async import InvokeAsyncOperation
+from rie_server.api.lambda_api.invoke_stream import InvokeStreamOperation
 from rie_server.api.lambda_api.router import LambdaApi
 from rie_server.api.rie_api.clock import ClockOperations
 from rie_server.api.rie_api.events import EventOperations
@@ -25,6 +26,7 @@ from rie_server.durable_wiring import DurableParts
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.ports import Clock, Invoker
 from rie_server.registry.functions import FunctionRegistry
+from rie_server.streaming import StreamingInvoker
 from rie_server.telemetry.event_log import EventLog
 from rie_server.telemetry.poll_metrics import PollMetrics
 
@@ -41,7 +43,7 @@ def make_doors(
     *,
     registry: FunctionRegistry,
     mappings: EventSourceMappings,
-    invoker: Invoker,
+    invoker: StreamingInvoker,
     durable: DurableParts,
     own_paths: RieApi,
     authentication: Authentication,
@@ -64,6 +66,13 @@ def make_doors(
         validate=lambda_api.validate_invoke,
         starts=durable.starts,
     )
+    invoke_stream = InvokeStreamOperation(
+        invoker=invoker,
+        catalog=registry,
+        settings=settings,
+        clock=clock,
+        validate=lambda_api.validate_invoke,
+    )
     invoke_async = InvokeAsyncOperation(
         catalog=registry,
         events=durable.events,
@@ -72,8 +81,9 @@ def make_doors(
         validate=lambda_api.validate_invoke,
     )
     lambda_api.mount_hot(invoke.route)
+    lambda_api.mount_hot(invoke_stream.route)
     lambda_api.mount_hot(invoke_async.route)
-    return Doors(lambda_api, [lambda_api.guarded(invoke.route)])
+    return Doors(lambda_api, [lambda_api.guarded(invoke.route), lambda_api.guarded(invoke_stream.route)])
 
 
 def make_own_paths(

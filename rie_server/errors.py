@@ -79,6 +79,10 @@ class PolicyLengthExceededException(LambdaError):
     code, status, fault, message_key = "PolicyLengthExceededException", 400, "User", "message"
 
 
+class CapacityProviderLimitExceededException(LambdaError):
+    code, status, fault, message_key = "CapacityProviderLimitExceededException", 400, "User", "message"
+
+
 class ResourceNotFoundException(LambdaError):
     code, status, fault = "ResourceNotFoundException", 404, "User"
 
@@ -229,6 +233,17 @@ class RuntimeApiError(RieError):
         self.status = status
         self.error_type = error_type
         self.message = message
+
+
+def invalid_request_id() -> RuntimeApiError:
+    """The runtime answers an invocation that is not its current one."""
+    return RuntimeApiError(400, "InvalidRequestID", "Invalid request ID")
+
+
+def payload_too_large(limit_bytes: int) -> RuntimeApiError:
+    return RuntimeApiError(
+        413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit_bytes} bytes)."
+    )
 
 
 class EnvironmentStartError(RieError):

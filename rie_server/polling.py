@@ -224,7 +224,7 @@ class PartitionSource(EventSource, Protocol):
 
 
 class SourceInspector(Protocol):
-    """Looks at a source before a mapping to it is created."""
+    """Looks at a source before a mapping to it is created, or an enabled one changed."""
 
     def check(self, mapping: EventSourceMapping) -> None:
         """
@@ -289,6 +289,9 @@ class PollObserver(Protocol):
 
     def delivered_on_failure(self, mapping: EventSourceMapping, count: int) -> None:
         """OnFailureDestinationDeliveredEventCount."""
+
+    def delivery_failed(self, mapping: EventSourceMapping) -> None:
+        """DestinationDeliveryFailures, of the function: an attempt to send a failure record has failed."""
 
     def dropped(self, mapping: EventSourceMapping, count: int) -> None:
         """DroppedEventCount: given up without a destination that took them."""

@@ -147,4 +147,4 @@ def _wait(server: Server, name: str, is_so: Any) -> None:
     while not any(is_so(one) for one in server.call("GET", "/_rie/mappings")["mappings"] if one["uuid"] == name):
         if time.perf_counter() > deadline:
             raise ContenderFailed("the mapping did not get so far in time")
-        time.sleep(0.025)
+        time.sleep(0.05)

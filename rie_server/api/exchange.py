@@ -3,6 +3,9 @@
 The hot operations are plain functions over these three and know neither Flask nor the event loop. The worker in
 ``http`` calls them directly; ``api/mount.py`` wraps them as Flask views. Thread-safe: a Deferred may be completed from
 any thread.
+
+Either side may also have a body that comes in pieces (``api/body_stream.py``): a StreamedRequest is handed over when
+its head is there, a StreamedReply goes out while it is being made.
 """
 
 import threading
@@ -10,7 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rie_server.api.body_stream import BodyStream
+
 JSON = "application/json"
+
+# A request with this header saying ``streaming``, to a path that ends so, is handed over as a StreamedRequest.
+STREAMING_HEADER = "lambda-runtime-function-response-mode"
+STREAMING_SUFFIX = "/response"
 
 
 class Connection(Protocol):
@@ -54,6 +63,20 @@ class Request:
         self.connection = connection
 
 
+class StreamedRequest(Request):
+    """A request whose body still arrives, in ``stream``; ``body`` is empty. An operation that answers before the end
+    of the body ends the connection.
+    """
+
+    __slots__ = ("stream",)
+
+    def __init__(
+        self, method: str, path: str, query: str, headers: dict[str, str], stream: BodyStream, connection: Connection
+    ) -> None:
+        super().__init__(method, path, query, headers, b"", connection)
+        self.stream = stream
+
+
 class Reply:
     """``headers`` without Content-Length, Date and Connection, which the server adds."""
 
@@ -69,6 +92,20 @@ class ConstantReply(Reply):
     """The same reply to many requests: a server may keep what it made of it."""
 
     __slots__ = ()
+
+
+class StreamedReply(Reply):
+    """A reply whose body is still being made, in ``stream``: it goes out in chunks, and ``body`` is empty.
+
+    The operation writes ``stream`` and heeds its ``on_flow``; the server attaches to it, holds it while the client is
+    slow, and abandons it when the client is gone.
+    """
+
+    __slots__ = ("stream",)
+
+    def __init__(self, status: int, headers: tuple[tuple[str, str], ...], stream: BodyStream) -> None:
+        super().__init__(status, headers)
+        self.stream = stream
 
 
 class Deferred:

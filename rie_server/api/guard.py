@@ -10,7 +10,7 @@ Pure, but for ``Guard``'s memory of Host names it has let in; thread-safe.
 import ipaddress
 from typing import Protocol
 
-from rie_server.api.exchange import Deferred, Reply, Request
+from rie_server.api.exchange import Deferred, Reply, Request, StreamedReply
 from rie_server.api.refusals import refusal
 from rie_server.config import Settings
 
@@ -97,7 +97,12 @@ class Guard:
     def finish(request: Request, reply: Reply) -> Reply:
         """The reply as the browser needs it; ``request`` has passed ``refuse``."""
         origin = request.headers.get("origin")
-        return reply if origin is None else Reply(reply.status, (*reply.headers, *cors_headers(origin)), reply.body)
+        if origin is None:
+            return reply
+        headers = (*reply.headers, *cors_headers(origin))
+        if isinstance(reply, StreamedReply):
+            return StreamedReply(reply.status, headers, reply.stream)
+        return Reply(reply.status, headers, reply.body)
 
 
 def _preflight(request: Request, origin: str) -> Reply:

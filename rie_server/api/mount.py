@@ -14,7 +14,17 @@ from urllib.parse import quote
 
 import flask
 
-from rie_server.api.exchange import Connection, Deferred, Reply, Request
+from rie_server.api.blocking_body import BlockingBody, BlockingRequestBody
+from rie_server.api.exchange import (
+    STREAMING_HEADER,
+    STREAMING_SUFFIX,
+    Connection,
+    Deferred,
+    Reply,
+    Request,
+    StreamedReply,
+    StreamedRequest,
+)
 from rie_server.api.serving import Operation
 
 # How often a blocked view looks whether its client is still there.
@@ -63,6 +73,11 @@ def view(operation: Operation) -> Callable[..., flask.Response]:
         environ = flask.request.environ
         request = environ.get("rie.request") or request_from_flask()
         answer = operation(request)
+        arriving: BlockingRequestBody | None = environ.get("rie.body")
+        if arriving is not None:
+            if isinstance(answer, Reply):
+                arriving.stream.abandon()  # nobody has attached, and nobody will
+            arriving.read_all(flask.request.stream)
         if isinstance(answer, Deferred):
             slot = environ.get("rie.deferred")
             if slot is not None:
@@ -75,14 +90,19 @@ def view(operation: Operation) -> Callable[..., flask.Response]:
 
 
 def request_from_flask() -> Request:
-    """The current Flask request as an exchange."""
+    """The current Flask request as an exchange. A body that comes in pieces is left for ``view`` to read."""
     current = flask.request
     connection: Connection = current.environ.get("rie.connection") or WsgiConnection(current.environ)
+    headers = {name.lower(): value for name, value in current.headers.items()}
+    if headers.get(STREAMING_HEADER) == "streaming" and current.path.endswith(STREAMING_SUFFIX):
+        body = current.environ["rie.body"] = BlockingRequestBody()
+        query = current.query_string.decode("latin-1")
+        return StreamedRequest(current.method, current.path, query, headers, body.stream, connection)
     return Request(
         current.method,
         current.path,
         current.query_string.decode("latin-1"),
-        {name.lower(): value for name, value in current.headers.items()},
+        headers,
         current.get_data(cache=False),
         connection,
         raw_path=current.environ.get("RAW_URI", quote(current.path)).partition("?")[0],
@@ -90,7 +110,8 @@ def request_from_flask() -> Request:
 
 
 def response_of(reply: Reply) -> flask.Response:
-    response = flask.Response(reply.body, reply.status)
+    body = BlockingBody(reply.stream) if isinstance(reply, StreamedReply) else reply.body
+    response = flask.Response(body, reply.status)
     # Flask's default says text/html, which no reply of ours is unless it says so itself.
     del response.headers["Content-Type"]
     response.headers.extend(reply.headers)

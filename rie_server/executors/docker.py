@@ -7,13 +7,10 @@ containers, ``docker-work`` (a few) does what nobody waits for; ``close`` joins 
 
 import contextlib
 import logging
-import secrets
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rie_server import limits
@@ -24,15 +21,15 @@ from rie_server.executors.docker_container import (
     ContainerPlan,
     image_of,
     nano_processors,
-    plan_container,
 )
-from rie_server.executors.docker_create import attach, create_container
+from rie_server.executors.docker_create import attach
 from rie_server.executors.docker_engine import DockerEngine, EngineUnavailableError
 from rie_server.executors.docker_environment import DockerEnvironment, exit_from, peak_in_statistics
 from rie_server.executors.docker_events import ContainerEnds
+from rie_server.executors.docker_extended_environment import ExtendedDockerEnvironment
 from rie_server.executors.docker_failures import start_failure
 from rie_server.executors.docker_images import DockerImages
-from rie_server.executors.entry_point import bootstrap_path
+from rie_server.executors.docker_planning import ContainerPlanner, Created
 from rie_server.executors.file_watch import FileWatch
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion
@@ -53,12 +50,14 @@ class DockerExecutor:
         self, *, server_id: str, owner: str, runtime_image: str, endpoints: RuntimeEndpoints, clock: Clock
     ) -> None:
         self._server_id = server_id
-        self._owner = owner
         self._runtime_image = runtime_image
         self._endpoints = endpoints
         self._clock = clock
         self._engine = DockerEngine(clock=clock)
         self._images = DockerImages(engine=self._engine, clock=clock)
+        self._planner = ContainerPlanner(
+            engine=self._engine, images=self._images, endpoints=endpoints, server_id=server_id, owner=owner
+        )
         self._watch = FileWatch("docker-output")
         self._work = ThreadPoolExecutor(_WORKERS, thread_name_prefix="docker-work")
         self._lock = threading.Lock()
@@ -71,7 +70,7 @@ class DockerExecutor:
         try:
             api = self._engine.api()
             self._ends.start()
-            plan = self._plan(spec)
+            plan = self._planner.plan(spec, runtime_image=self._runtime_image)
             return self._run(api, plan, spec, observer)
         except EnvironmentStartError:
             self._endpoints.close(spec.environment_id)
@@ -133,58 +132,12 @@ class DockerExecutor:
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
-    def _plan(self, spec: EnvironmentSpec) -> ContainerPlan:
-        facts = self._engine.facts()
-        function = spec.function
-        code_on_host = None
-        if function.image_uri is None:
-            directory = function.code_directory
-            if directory is None or not directory.is_dir():
-                raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
-            if (function.runtime or "").startswith("provided"):
-                bootstrap_path(directory, function.layers_directory)
-            code_on_host = self._on_host(directory)
-        image = image_of(function, self._runtime_image)
-        # A name that no other function can guess: it is how the Runtime API tells environments apart.
-        host_name = f"rie-{secrets.token_hex(16)}"
-        plan = plan_container(
-            spec,
-            image=image,
-            owner=self._owner,
-            server_id=self._server_id,
-            runtime_api=self._endpoints.register_host(spec.environment_id, host_name, None),
-            server_address=facts.network.server_address,
-            network=facts.network.name,
-            code_on_host=code_on_host,
-            layers_on_host=None if function.layers_directory is None else self._on_host(function.layers_directory),
-            processors=facts.processors,
-        )
-        if function.image_uri is not None and plan.entry_point and plan.command is None:
-            plan = replace(plan, command=self._images.command_of(image))
-        return plan
-
-    def _on_host(self, directory: Path) -> Path:
-        """The name by which the engine knows a folder of this machine's."""
-        path = self._engine.facts().network.path_on_host(directory.resolve())
-        if path is None:
-            raise EnvironmentStartError(
-                "Sandbox.Failure", f"the engine cannot see {directory}: mount the data folder into this container"
-            )
-        return path
-
     def _run(
         self, api: Any, plan: ContainerPlan, spec: EnvironmentSpec, observer: EnvironmentObserver
     ) -> DockerEnvironment:
-        container_id = create_container(api, plan, self._images)
-        environment = DockerEnvironment(
-            environment_id=spec.environment_id,
-            container_id=container_id,
-            memory_mb=spec.function.memory_size_mb,
-            observer=observer,
-            watch=self._watch,
-            clock=self._clock,
-            keeper=self,
-        )
+        created = self._planner.create(api, plan, spec.function)
+        container_id = created.container_id
+        environment = self._environment(created, spec, observer)
         try:
             with self._lock:
                 self._environments[container_id] = environment
@@ -202,6 +155,21 @@ class DockerExecutor:
             environment.nano_processors_after_init = share
             self._clock.call_later(limits.INIT_TIMEOUT_SECONDS, environment.settle)
         return environment
+
+    def _environment(self, created: Created, spec: EnvironmentSpec, observer: EnvironmentObserver) -> DockerEnvironment:
+        arguments: dict[str, Any] = {
+            "environment_id": spec.environment_id,
+            "container_id": created.container_id,
+            "memory_mb": spec.function.memory_size_mb,
+            "observer": observer,
+            "watch": self._watch,
+            "clock": self._clock,
+            "keeper": self,
+        }
+        if not created.extensions:
+            return DockerEnvironment(**arguments)
+        observer.on_extensions(created.extensions)
+        return ExtendedDockerEnvironment(mark=created.mark, names=created.extensions, **arguments)
 
     def _look_at(self, environment: DockerEnvironment, host_name: str) -> None:
         """What only a running container can tell: its address, and where its memory is counted."""
@@ -231,6 +199,12 @@ class DockerExecutor:
 
     def refresh_peak(self, environment: DockerEnvironment) -> None:
         self._later(self._ask_peak, environment)
+
+    def later(self, work: Callable[[], None]) -> None:
+        self._later(work)
+
+    def look_at_end(self, environment: DockerEnvironment, exit_code: int) -> None:
+        self._later(self._tell_runtime_end, environment, exit_code)
 
     # --- work that nobody waits for -----------------------------------------------------------------------------------
 
@@ -288,6 +262,12 @@ class DockerExecutor:
             inspected = self._engine.api().inspect_container(environment.container_id)
         environment.output_ended.wait(_LAST_OUTPUT_SECONDS)
         environment.tell_exit(exit_from(inspected, exit_code))
+
+    def _tell_runtime_end(self, environment: DockerEnvironment, exit_code: int) -> None:
+        inspected = None
+        with contextlib.suppress(Exception):
+            inspected = self._engine.api().inspect_container(environment.container_id)
+        environment.tell_runtime_exit(exit_from(inspected, exit_code))
 
     def _all(self) -> list[DockerEnvironment]:
         with self._lock:

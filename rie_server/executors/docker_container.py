@@ -24,6 +24,8 @@ TASK_ROOT = "/var/task"
 LAYERS_ROOT = "/opt"
 USER = "993:990"
 NEIGHBOURS_HOST = "host.docker.internal"
+# The engine writes it into the container's hosts file with the container's own address: there extensions listen.
+HOST_NAME = "sandbox.localdomain"
 INIT_PROCESSORS = 2.0
 
 _PLATFORMS: Mapping[str, str] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
@@ -76,6 +78,8 @@ class ContainerPlan:
             "nano_cpus": self.nano_processors,
             "pids_limit": limits.ENVIRONMENT_PROCESSES,
             "read_only": True,
+            # The engine's own init is the first process: it reaps, and a runtime that sends itself a signal gets it.
+            "init": True,
             # Functions unpack and run programs there, as on AWS.
             "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={self.temporary_megabytes}m"},  # noqa: S108
             "cap_drop": ["ALL"],
@@ -102,6 +106,8 @@ def container_variables(variables: Mapping[str, str], *, runtime_api: str) -> di
         name: _reachable(value) if name.startswith("AWS_ENDPOINT_URL") else value for name, value in variables.items()
     }
     result["AWS_LAMBDA_RUNTIME_API"] = runtime_api
+    # Records go where lines go, so the engine's one stream carries both, in their order.
+    result["_LAMBDA_TELEMETRY_LOG_FD"] = "1"
     return result
 
 

@@ -12,12 +12,15 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
 from rie_server.executors.cgroup import MemoryFiles, cgroup_paths
+from rie_server.executors.docker_failures import init_refusal
 from rie_server.executors.docker_frames import FrameReader
 from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.log_frames import Output, tell
 from rie_server.executors.memory_gauge import MemoryGauge
 from rie_server.model.environment import EnvironmentExit
 from rie_server.ports import Clock, EnvironmentObserver
@@ -29,6 +32,7 @@ _SIGNAL_BASE = 128
 _ENGINE_PEAK_SECONDS = 0.2
 # A function that prints without end must not keep the others' output waiting.
 _READS_AT_ONCE = 16
+_INIT_FATAL = b"[FATAL tini "
 
 
 class ContainerKeeper(Protocol):
@@ -42,6 +46,12 @@ class ContainerKeeper(Protocol):
     def remove(self, environment: "DockerEnvironment") -> None: ...
 
     def refresh_peak(self, environment: "DockerEnvironment") -> None: ...
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Runs ``work``, which may block, on a thread of the executor's."""
+
+    def look_at_end(self, environment: "DockerEnvironment", exit_code: int) -> None:
+        """The runtime has ended before its container, which may tell whether memory ran out."""
 
 
 class DockerEnvironment:
@@ -72,7 +82,9 @@ class DockerEnvironment:
         self._state = threading.Lock()
         self._settled = False
         self._stopped = False
+        self._ended = False
         self._exit_told = False
+        self._launch_error: str | None = None
         self._gauge: MemoryGauge | None = None
         self._peak_mb_by_engine = 0
         self._peak_asked_at = float("-inf")
@@ -82,8 +94,8 @@ class DockerEnvironment:
     def flush_output(self) -> None:
         with self._reading:
             self._read_what_is_there()
-            for line in self._frames.flush():
-                self._observer.on_output(line)
+            for stream, one in self._frames.flush():
+                self._take(stream, one)
         if not self._settled:
             self.settle()
 
@@ -152,17 +164,27 @@ class DockerEnvironment:
     def tell_exit(self, exit_: EnvironmentExit) -> None:
         """After the last output; the first call counts."""
         with self._state:
+            if self._ended:
+                return
+            self._ended = True
+        self.close_output()
+        with self._reading:
+            for stream, one in self._frames.flush(ended=True):
+                self._take(stream, one)
+        self.exited.set()
+        self.tell_runtime_exit(
+            exit_ if self._launch_error is None else EnvironmentExit(launch_error=self._launch_error)
+        )
+
+    def tell_runtime_exit(self, exit_: EnvironmentExit) -> None:
+        """The runtime has ended, with the container or before it; the first call counts."""
+        with self._state:
             if self._exit_told:
                 return
             self._exit_told = True
         if exit_.out_of_memory:
-            # The kernel's figures went with the container; it had reached its limit.
+            # The kernel's figures may have gone with the container; it had reached its limit.
             self.note_peak(self._memory_mb)
-        self.close_output()
-        with self._reading:
-            for line in self._frames.flush():
-                self._observer.on_output(line)
-        self.exited.set()
         self._observer.on_exit(exit_)
 
     # --- output -------------------------------------------------------------------------------------------------------
@@ -186,9 +208,21 @@ class DockerEnvironment:
                 return False
             if not data:
                 return False
-            for line in self._frames.feed(data):
-                self._observer.on_output(line)
+            for stream, one in self._frames.feed(data):
+                self._take(stream, one)
         return True
+
+    def _take(self, stream: int, one: Output) -> None:
+        """Passes a line on, unless the engine's init says with it that it cannot start the command."""
+        if isinstance(one, bytes) and one.startswith(_INIT_FATAL):
+            words = init_refusal(one.decode("utf-8", "replace"))
+            if words is not None:
+                self._launch_error = words
+                return
+        self._pass_on(stream, one)
+
+    def _pass_on(self, stream: int, one: Output) -> None:  # noqa: ARG002 -- those with extensions tell them apart
+        tell(self._observer, (one,))
 
 
 def exit_from(inspected: dict[str, Any] | None, exit_code: int) -> EnvironmentExit:

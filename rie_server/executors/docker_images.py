@@ -18,6 +18,7 @@ class DockerImages:
         self._lock = threading.Lock()
         self._present: set[str] = set()
         self._absent_since: dict[str, float] = {}
+        self._extensions: dict[str, tuple[str, ...]] = {}
 
     def prepare_image(self, image_uri: str) -> str:
         try:
@@ -65,6 +66,23 @@ class DockerImages:
         found = self._inspect(self._engine.api(), image)
         command = (found or {}).get("Config", {}).get("Cmd")
         return tuple(command) if command else None
+
+    def start_of(self, image: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The entry point and the command that an image brings along."""
+        config = (self._inspect(self._engine.api(), image) or {}).get("Config", {})
+        return tuple(config.get("Entrypoint") or ()), tuple(config.get("Cmd") or ())
+
+    def extensions_of(self, image: str) -> tuple[str, ...] | None:
+        """The extensions in an image; None when nobody has looked into what its name means now."""
+        found = self._inspect(self._engine.api(), image)
+        return None if found is None else self._extensions.get(found["Id"])
+
+    def remember_extensions(self, image: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Keeps what was found in an image, which never changes; its name may come to mean another one."""
+        found = self._inspect(self._engine.api(), image)
+        if found is not None:
+            self._extensions[found["Id"]] = names
+        return names
 
     def _inspect(self, api: Any, image: str) -> dict[str, Any] | None:
         from docker.errors import APIError, NotFound  # noqa: PLC0415 -- optional, and slow to import

@@ -23,7 +23,7 @@ from rie_server.executors.environment_folders import EnvironmentFolders
 from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.layer_mounts import LAYERS_ROOT, LayerMounts
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
-from rie_server.executors.process_extensions import ExtendedEnvironment, external_extensions
+from rie_server.executors.process_extensions import ExtendedEnvironment, check_number, external_extensions
 from rie_server.executors.process_launch import Launch, confine, dies_with_server, failure, spawn
 from rie_server.executors.process_variables import process_variables
 from rie_server.model.environment import EnvironmentSpec
@@ -67,6 +67,8 @@ class ProcessExecutor:
         arguments, interpreter = self._command(spec.function, code_directory)
         layers = spec.function.layers_directory
         mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
+        extensions = external_extensions(layers)
+        check_number([path.name for path in extensions])
         try:
             folder = self._folders.create(spec.environment_id)
         except OSError as refused:
@@ -88,17 +90,14 @@ class ProcessExecutor:
                 runtime=spec.function.runtime or "",
             )
             launch = Launch(
-                arguments=[*self._dies_with_server, *mount, *arguments],
+                prefix=[*self._dies_with_server, *mount],
+                arguments=arguments,
                 variables=variables(spec.variables),
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
-            if extensions := external_extensions(spec.function.layers_directory):
-                for_extensions = replace(
-                    launch,
-                    arguments=[*self._dies_with_server, *mount],
-                    variables=variables(extension_variables(spec.variables)),
-                )
+            if extensions:
+                for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
                 return self._launch_extended(launch, for_extensions, extensions, holdings, observer)
             return self._launch(launch, holdings, observer)
         except Exception as refused:
@@ -187,8 +186,7 @@ class ProcessExecutor:
             return runtime
 
         def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
-            arguments = [*for_extensions.arguments, str(path)]
-            process = self._spawner.submit(spawn, replace(for_extensions, arguments=arguments), output).result()
+            process = self._spawner.submit(spawn, replace(for_extensions, arguments=[str(path)]), output).result()
             self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
             return process
 
@@ -218,7 +216,7 @@ class ProcessExecutor:
         output, output_of_child = os.pipe()
         os.set_blocking(output, False)
         try:
-            process = self._spawner.submit(spawn, launch, output_of_child).result()
+            process = self._spawner.submit(spawn, launch, output_of_child, records=True).result()
         except BaseException:
             os.close(output)
             raise

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import Popen
 
+from rie_server.errors import EnvironmentStartError
 from rie_server.executors.cgroup import Cgroup
 from rie_server.executors.entry_point import launch_refusal
 from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.lines import LineSplitter
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
 from rie_server.model.environment import EnvironmentExit
-from rie_server.model.extension import EXTENSIONS_FOLDER
+from rie_server.model.extension import EXTENSIONS_FOLDER, EXTENSIONS_MOST
 from rie_server.ports import EnvironmentObserver
 
 _READ_BYTES = 65536
@@ -37,6 +38,12 @@ def external_extensions(layers: Path | None) -> list[Path]:
         return sorted(path for path in (layers / "extensions").iterdir() if path.is_file())
     except OSError:
         return []
+
+
+def check_number(names: Sequence[str]) -> None:
+    """Raises: EnvironmentStartError: more extensions than an environment may have."""
+    if len(names) > EXTENSIONS_MOST:
+        raise EnvironmentStartError("Extension.TooManyExtensions", f"Extension limit ({EXTENSIONS_MOST}) reached")
 
 
 class ExtensionProcess:
@@ -242,6 +249,7 @@ class _Between:
 
     def __init__(self, observer: EnvironmentObserver, on_ended: Callable[[], None]) -> None:
         self.on_output = observer.on_output
+        self.on_record = observer.on_record
         self.on_extensions = observer.on_extensions
         self.on_extension_output = observer.on_extension_output
         self.on_extension_exit = observer.on_extension_exit

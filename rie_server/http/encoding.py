@@ -44,13 +44,16 @@ class StatusLines:
         return line
 
 
-def encode_head(reply: Reply, status_line: str, connection: str, *, to_head_request: bool = False) -> bytes:
+def encode_head(
+    reply: Reply, status_line: str, connection: str, *, to_head_request: bool = False, framing: str | None = None
+) -> bytes:
     """Everything before the body.
 
     Args:
         status_line: what ``StatusLines`` has for the reply's status.
         connection: a whole Connection line, or nothing.
         to_head_request: the body stays behind; a Content-Length among the headers then stands for it.
+        framing: a whole line, or nothing, that says where a body of unknown length ends, in place of Content-Length.
     """
     text = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
     lines = len(reply.headers)
@@ -59,6 +62,8 @@ def encode_head(reply: Reply, status_line: str, connection: str, *, to_head_requ
         text = "".join(f"{_one_line(name)}: {_one_line(value)}\r\n" for name, value in reply.headers)
     if reply.status in _BODILESS or (to_head_request and _has_length(reply)):
         text = f"{status_line}{text}{connection}\r\n"
+    elif framing is not None:
+        text = f"{status_line}{text}{framing}{connection}\r\n"
     else:
         text = f"{status_line}{text}Content-Length: {len(reply.body)}\r\n{connection}\r\n"
     try:

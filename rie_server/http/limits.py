@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from rie_server.api.exchange import STREAMING_HEADER, STREAMING_SUFFIX
 from rie_server.limits import CREATE_REQUEST_BYTES, RESPONSE_PAYLOAD_BYTES
 
 HEAD_BYTES: Final = 64 * 1024
@@ -41,6 +42,8 @@ class BodyLimits:
         kept_bytes: of a longer body only so much is kept; its operation sees from ``body_bytes`` that it was longer.
         code, refusal: error type and message of the 413.
         heads_recur: whether requests with a body come with the same head again; a runtime's name the invocation.
+        streaming_header, streaming_suffix: a request with this header saying ``streaming``, to a path that ends so, is
+            handed over before its body, which may then be of any length; no header, no such requests.
     """
 
     most_bytes: int
@@ -48,6 +51,8 @@ class BodyLimits:
     code: str
     refusal: str
     heads_recur: bool
+    streaming_header: str = ""
+    streaming_suffix: bytes = b""
 
 
 LAMBDA_BODIES: Final = BodyLimits(
@@ -65,4 +70,6 @@ RUNTIME_BODIES: Final = BodyLimits(
     code="RequestEntityTooLarge",
     refusal=f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
     heads_recur=False,
+    streaming_header=STREAMING_HEADER,
+    streaming_suffix=STREAMING_SUFFIX.encode(),
 )

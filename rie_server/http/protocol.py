@@ -2,20 +2,23 @@
 
 A request is handed to the listener's ``handle`` only when the one before it is answered; what a client pipelines
 meanwhile waits here, and a client that pipelines too much is not read from. Used on the loop's thread only, but for
-``send`` and ``is_alive``, which are thread-safe.
+``send``, ``on_flow`` and ``is_alive``, which are thread-safe.
+
+A StreamedReply keeps its request in hand until its body has ended. While the client does not take it, the body is held;
+while a StreamedRequest's body is held, nothing is read.
 """
 
 import asyncio
-import select
-from collections import deque
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from rie_server.api.exchange import ConstantReply, Reply, Request
+from rie_server.api.exchange import ConstantReply, Reply, Request, StreamedReply
 from rie_server.api.refusals import refusal
+from rie_server.http.chunks import ChunkedBody
+from rie_server.http.connection import ConnectionState
 from rie_server.http.encoding import CONTINUE, encode_constant, encode_head, has_body
-from rie_server.http.limits import QUEUED_BYTES, QUEUED_REQUESTS
-from rie_server.http.reader import Refusal, RequestReader
+from rie_server.http.reader import RequestReader
+from rie_server.http.sink import Refusal
 
 if TYPE_CHECKING:
     from rie_server.http.listener import Listener
@@ -26,59 +29,13 @@ _KEEP_ALIVE = "Connection: keep-alive\r\n"  # HTTP/1.0 clients need it said
 _JOINED_BODY_BYTES = 32 * 1024
 
 
-class HttpProtocol(asyncio.Protocol):
-    """Is also the ``Connection`` of its requests."""
+class HttpProtocol(ConnectionState, asyncio.Protocol):
+    """Is also the ``Connection`` of its requests, and the ``Sink`` of its reader."""
 
-    __slots__ = (
-        "_busy",
-        "_continue_due",
-        "_death_poll",
-        "_eof",
-        "_http10",
-        "_keep_alive",
-        "_lingering",
-        "_listener",
-        "_pumping",
-        "_queue",
-        "_queued_bytes",
-        "_reader",
-        "_reading_paused",
-        "_since_tick",
-        "_to_head",
-        "_transport",
-        "_unsent_bytes",
-        "_write_paused",
-        "local_address",
-        "peer_address",
-    )
+    __slots__ = ()
 
     def __init__(self, listener: "Listener") -> None:
-        self._listener = listener
-        self._reader = RequestReader(self, listener.bodies)
-        self._transport: asyncio.Transport | None = None
-        self._death_poll: select.poll | None = None
-        self._queue: deque[tuple[Request | Reply, bool, bool]] = deque()
-        self._queued_bytes = self._unsent_bytes = 0
-        self._busy = self._pumping = self._eof = self._lingering = False
-        self._write_paused = self._reading_paused = self._continue_due = False
-        self._keep_alive = self._to_head = self._http10 = False
-        self._since_tick = listener.tick
-
-    # --- Connection ---
-
-    def is_alive(self) -> bool:
-        """Asks the kernel: a close that nobody has read yet counts. On the Runtime API a client that has shut down its
-        writing side is gone, since no runtime does that and waits; elsewhere it may still read its reply. Two threads
-        may not ask about one connection at the same time.
-        """
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return False
-        poll = self._death_poll
-        if poll is None:
-            poll = self._death_poll = select.poll()
-            poll.register(transport.get_extra_info("socket").fileno(), self._listener.death_events)
-        return not poll.poll(0)
+        super().__init__(listener, RequestReader(self, listener.bodies))
 
     # --- asyncio calls these ---
 
@@ -106,6 +63,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._lingering:
             return self._busy or bool(self._queue)
         if self._reader.in_head or self._reader.in_body:
+            # Of a body that is streamed, whoever receives it says so.
             self._refuse(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
             return True
         if self._listener.closes_on_eof and not self._queue:
@@ -115,16 +73,22 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         self._queue.clear()
+        self._reader.break_off()
         self._reader.close()
+        self._stop_sending()
         self._listener.connections.discard(self)
 
     def pause_writing(self) -> None:
         self._write_paused = True
         self._since_tick, self._unsent_bytes = self._listener.tick, -1
+        if self._sending is not None:
+            self._sending.hold(True)
 
     def resume_writing(self) -> None:
         self._write_paused = False
         self._since_tick = self._listener.tick
+        if self._sending is not None:
+            self._sending.hold(False)
         self._pump()
 
     # --- the reader calls these ---
@@ -140,6 +104,17 @@ class HttpProtocol(asyncio.Protocol):
             self._continue_due = True
         elif self._transport is not None:
             self._listener.outbox.write(self._transport, CONTINUE)
+
+    def on_flow(self) -> None:
+        listener = self._listener
+        if get_ident() == listener.loop_thread:
+            self._settle_reading()
+        else:
+            listener.call_soon(self._settle_reading)
+
+    def on_streamed(self, keep_alive: bool) -> None:
+        if self._busy and not self._queue:
+            self._keep_alive = keep_alive
 
     # --- replies ---
 
@@ -168,10 +143,18 @@ class HttpProtocol(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         keep_alive = self._keep_alive and not listener.draining
+        if type(reply) is StreamedReply:
+            self._begin_sending(transport, reply, keep_alive)
+            return
         if keep_alive and type(reply) is ConstantReply and not (self._http10 or self._to_head):
             listener.outbox.write(transport, encode_constant(reply, listener.status_lines))
         else:
             self._write(transport, reply, _CLOSE if not keep_alive else _KEEP_ALIVE if self._http10 else "")
+        self._conclude(transport, keep_alive)
+
+    def _conclude(self, transport: asyncio.Transport, keep_alive: bool) -> None:
+        """After a reply: the next request, or the end."""
+        listener = self._listener
         self._since_tick = listener.tick
         if not keep_alive:
             self._end()
@@ -195,17 +178,53 @@ class HttpProtocol(asyncio.Protocol):
         else:
             listener.outbox.write(transport, head, body)
 
+    # --- replies in pieces ---
+
+    def _begin_sending(self, transport: asyncio.Transport, reply: StreamedReply, keep_alive: bool) -> None:
+        listener, stream = self._listener, reply.stream
+        keep_alive = keep_alive and not self._http10
+        framing = "" if self._http10 else "Transfer-Encoding: chunked\r\n"
+        head = encode_head(reply, listener.status_lines[reply.status], "" if keep_alive else _CLOSE, framing=framing)
+        listener.outbox.write(transport, head)
+        if self._to_head:
+            stream.abandon()
+            self._conclude(transport, keep_alive)
+            return
+        self._busy = True
+        self._sending = stream
+        if self._write_paused:
+            stream.hold(True)
+        stream.attach(ChunkedBody(self, transport, listener, chunked=not self._http10, keep_alive=keep_alive))
+
+    def on_sent(self, transport: asyncio.Transport, keep_alive: bool) -> None:
+        """A StreamedReply's body has ended."""
+        self._busy, self._sending = False, None
+        if not transport.is_closing():
+            self._conclude(transport, keep_alive)
+
+    def _stop_sending(self) -> None:
+        stream, self._sending = self._sending, None
+        if stream is not None:
+            stream.abandon()
+
     # --- order and back-pressure ---
 
     def _enqueue(self, item: Request | Reply, keep_alive: bool, http10: bool) -> None:
         self._queue.append((item, keep_alive, http10))
         self._queued_bytes += len(item.body)
-        if not self._reading_paused and self._is_queue_full() and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        self._settle_reading()
 
-    def _is_queue_full(self) -> bool:
-        return len(self._queue) > QUEUED_REQUESTS or self._queued_bytes > QUEUED_BYTES
+    def _settle_reading(self) -> None:
+        """Reads, or does not: what a client sends has to be taken by somebody."""
+        paused = self._is_queue_full() or self._reader.is_held
+        if paused == self._reading_paused or self._is_closing():
+            return
+        self._reading_paused = paused
+        transport = cast("asyncio.Transport", self._transport)
+        if paused:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
 
     def _pump(self) -> None:
         """Begins what waits. A loop and not a recursion: replies that are there at once come back to ``_finish``."""
@@ -217,9 +236,8 @@ class HttpProtocol(asyncio.Protocol):
             self._queued_bytes -= len(item.body)
             self._begin(item, keep_alive, http10)
         self._pumping = False
-        if self._reading_paused and not self._is_queue_full() and not self._is_closing():
-            self._reading_paused = False
-            cast("asyncio.Transport", self._transport).resume_reading()
+        if self._reading_paused:
+            self._settle_reading()
 
     # --- the end ---
 
@@ -227,6 +245,8 @@ class HttpProtocol(asyncio.Protocol):
         """The client gets its replies up to here, then this one; whatever else it sends is thrown away."""
         self._lingering = True
         self._continue_due = False
+        if self._reader.break_off():
+            return  # whoever received the body answers
         reply = refusal(self._listener.kind, status, code, message)
         if self._busy or self._queue or self._write_paused:
             self._enqueue(reply, False, False)
@@ -240,56 +260,11 @@ class HttpProtocol(asyncio.Protocol):
         transport = cast("asyncio.Transport", self._transport)
         self._queue.clear()
         self._listener.outbox.flush()
+        if self._reader.break_off():
+            self._lingering = True  # answered before its body had ended
+            self._settle_reading()
         if self._lingering and not self._eof:
             transport.write_eof()
         else:
             self._lingering = True
             transport.close()
-
-    def _is_closing(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
-
-    def close_when_idle(self) -> None:
-        """Ends the connection now if nothing is in hand; otherwise the reply in hand says ``Connection: close``."""
-        reader = self._reader
-        self._listener.outbox.flush()
-        if self._transport is not None and not (self._busy or self._queue or reader.in_head or reader.in_body):
-            self._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    @property
-    def is_busy(self) -> bool:
-        return self._busy or bool(self._queue) or self._unsent() > 0
-
-    def _unsent(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
-
-    def check_timeouts(self) -> None:
-        """Called once a tick."""
-        listener, timeouts = self._listener, self._listener.timeouts
-        elapsed_seconds = (listener.tick - self._since_tick) * listener.tick_seconds
-        if self._unsent():
-            self._check_progress(elapsed_seconds)
-        elif self._lingering:
-            if not self._busy and elapsed_seconds > timeouts.linger_seconds:
-                self.abort()
-        elif self._busy or self._queue:
-            return
-        elif self._reader.in_head:
-            if elapsed_seconds > timeouts.head_seconds:
-                self._refuse(408, "RequestTimeout", "The request's headers did not arrive in time")
-        elif self._reader.in_body:
-            if elapsed_seconds > timeouts.body_seconds:
-                self._refuse(408, "RequestTimeout", "The request's body did not arrive in time")
-        elif timeouts.idle_seconds is not None and elapsed_seconds > timeouts.idle_seconds:
-            cast("Any", self._transport).close()
-
-    def _check_progress(self, elapsed_seconds: float) -> None:
-        unsent_bytes = self._unsent()
-        if unsent_bytes != self._unsent_bytes:
-            self._unsent_bytes, self._since_tick = unsent_bytes, self._listener.tick
-        elif elapsed_seconds > self._listener.timeouts.write_seconds:
-            self.abort()

@@ -1,62 +1,25 @@
 """Bytes to requests: httptools' callbacks, and the limits that it does not have.
 
 One per connection, used on the loop's thread only. ``feed`` calls the sink for every complete request, in order, and
-raises Refusal when the client cannot go on: what it sent before that has been delivered.
+raises Refusal when the client cannot go on: what it sent before that has been delivered. A request whose body is to be
+streamed is delivered when its head is complete.
 """
 
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from rie_server.api.exchange import Connection, Request
+from rie_server.api.body_stream import BodyStream
+from rie_server.api.exchange import Request, StreamedRequest
+from rie_server.http.heads import HEAD_BYTES_REMEMBERED, heads, names, remember_head, remember_name
 from rie_server.http.limits import HEAD_BYTES, BodyLimits
+from rie_server.http.sink import Refusal, Sink, head_too_large
 
 # Chunk sizes and extensions, and the little that is unknown of the first read, per byte of body.
 _FRAMING_PER_BYTE = 8
 _REPEATED_HEADERS = 100
-_NAMES_REMEMBERED = 512
-_HEADS_REMEMBERED = 512
-_HEAD_BYTES_REMEMBERED = 1024
 _END_OF_HEAD = b"\r\n\r\n"
-_SINGULAR = frozenset(("authorization", "expect", "transfer-encoding", "upgrade"))
-
-_names: dict[bytes, str] = {}
-_heads: dict[bytes, "Head"] = {}
-
-
-class Refusal(Exception):  # noqa: N818 - not an error of ours
-    """The client broke a rule of HTTP or a limit; it gets ``status`` and the connection ends."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
-class Head:
-    """What a request's head says. Runtimes and many clients send the same one again and again, byte for byte, so what
-    the parser made of it serves for the next request, too. ``headers`` are shared by all of these.
-    """
-
-    __slots__ = ("body_bytes", "headers", "method", "path", "query")
-
-    def __init__(self, request: Request) -> None:
-        self.method = request.method
-        self.path = request.path
-        self.query = request.query
-        self.headers = request.headers
-        self.body_bytes = len(request.body)
-
-
-class Sink(Connection, Protocol):
-    """Who takes the requests."""
-
-    def on_request(self, request: Request, keep_alive: bool, http10: bool) -> None: ...
-
-    def on_expect_continue(self) -> None:
-        """The client waits for ``100 Continue`` before it sends the body."""
 
 
 class RequestReader:
@@ -80,6 +43,9 @@ class RequestReader:
         "_repeated",
         "_replayed",
         "_sink",
+        "_stream",
+        "_trailer_bytes",
+        "_trailers",
         "_unknown_head",
         "_upgrade",
         "_url",
@@ -92,6 +58,7 @@ class RequestReader:
         self._limits = limits
         self._parser: Any = httptools.HttpRequestParser(self)
         self._upgrade = self._replayed = False
+        self._stream: BodyStream | None = None
         self.in_head = self.in_body = False
         self._began_here = self._head_may_be_large = self._http10 = False
         self._fed_bytes = 0
@@ -99,10 +66,10 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         self._unknown_head = None
         if not (self.in_head or self.in_body) and len(data) <= self._limits.kept_bytes:
-            end = data.find(_END_OF_HEAD, 0, _HEAD_BYTES_REMEMBERED)
+            end = data.find(_END_OF_HEAD, 0, HEAD_BYTES_REMEMBERED)
             if end > 0:
                 text = data[: end + len(_END_OF_HEAD)]
-                head = _heads.get(text)
+                head = heads.get(text)
                 if head is None:
                     self._unknown_head = text
                 elif len(data) == len(text) + head.body_bytes:
@@ -129,7 +96,21 @@ class RequestReader:
                 self._fed_bytes += len(data)
             framing_bytes = self._fed_bytes - self._body_bytes
             if framing_bytes > HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
-                raise _head_too_large()
+                raise head_too_large()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether whoever receives a streamed body wants no more of it for now."""
+        return self._stream is not None and self._stream.is_held
+
+    def break_off(self) -> bool:
+        """The rest of the body will not come; whether somebody was being streamed one, and was told."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return False
+        self.in_body = False
+        stream.break_off()
+        return True
 
     def close(self) -> None:
         """Breaks the circle between parser and reader, so that neither waits for the garbage collector."""
@@ -145,7 +126,7 @@ class RequestReader:
         self._headers: dict[str, str] = {}
         self._body = b""
         self._chunks: list[bytes] | None = None
-        self._fed_bytes = self._body_bytes = self._repeated = 0
+        self._fed_bytes = self._body_bytes = self._trailer_bytes = self._repeated = 0
 
     def on_url(self, part: bytes) -> None:
         if not self._replayed:
@@ -153,8 +134,10 @@ class RequestReader:
 
     def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
         if not self.in_head:
+            if self._stream is not None:
+                self._add_trailer(raw_name, raw_value)
             return  # a trailer, or the head that is replayed after an upgrade
-        name = _names.get(raw_name) or _remember(raw_name)
+        name = names.get(raw_name) or remember_name(raw_name)
         value = raw_value.decode("latin-1")
         headers = self._headers
         if name in headers:
@@ -162,7 +145,7 @@ class RequestReader:
                 raise Refusal(400, "BadRequest", "More than one Host header")
             self._repeated += 1
             if self._repeated > _REPEATED_HEADERS:
-                raise _head_too_large()
+                raise head_too_large()
             headers[name] = f"{headers[name]}, {value}"
         else:
             headers[name] = value
@@ -179,7 +162,8 @@ class RequestReader:
         if not self._http10 and "host" not in headers:
             raise Refusal(400, "BadRequest", "HTTP/1.1 requests need a Host header")
         length = headers.get("content-length")
-        if length is not None and int(length) > self._limits.most_bytes:
+        is_streamed = self._limits.streaming_header in headers and self._is_streamed(headers)
+        if length is not None and int(length) > self._limits.most_bytes and not is_streamed:
             raise self._body_too_large()
         if parser.should_upgrade():
             self._upgrade = True
@@ -188,10 +172,15 @@ class RequestReader:
                 raise Refusal(417, "ExpectationFailed", f"Expect: {headers['expect']} is not supported")
             if not self._http10 and length != "0":
                 self._sink.on_expect_continue()
+        if is_streamed:
+            self._begin_stream()
 
     def on_body(self, part: bytes) -> None:
         kept = self._body_bytes
         self._body_bytes = kept + len(part)
+        if self._stream is not None:
+            self._stream.write(part)
+            return
         if not kept:
             self._body = part
         elif kept < self._limits.kept_bytes:
@@ -204,6 +193,9 @@ class RequestReader:
     def on_message_complete(self) -> None:
         if self._upgrade and not self._replayed:
             return  # see _go_on_without_upgrade
+        if self._stream is not None:
+            self._end_stream(self._stream)
+            return
         body = self._body if self._chunks is None else b"".join(self._chunks)
         path, query, raw_path = self._target()
         parser = self._parser
@@ -213,9 +205,38 @@ class RequestReader:
         keep_alive = parser.should_keep_alive()
         text, self._unknown_head = self._unknown_head, None
         if text is not None and keep_alive and not self._http10 and (not body or self._limits.heads_recur):
-            _remember_head(text, request)
+            remember_head(text, request)
         self.in_body = self._upgrade = self._replayed = False
         self._sink.on_request(request, keep_alive, self._http10)
+
+    # --- streamed bodies ---
+
+    def _is_streamed(self, headers: dict[str, str]) -> bool:
+        limits = self._limits
+        return headers[limits.streaming_header] == "streaming" and self._url.endswith(limits.streaming_suffix)
+
+    def _begin_stream(self) -> None:
+        if self._upgrade:
+            return
+        path, query, _ = self._target()
+        self._trailers: dict[str, str] = {}
+        stream = self._stream = BodyStream(self._sink.on_flow)
+        method = self._parser.get_method().decode()
+        self._sink.on_request(
+            StreamedRequest(method, path, query, self._headers, stream, self._sink), False, self._http10
+        )
+
+    def _end_stream(self, stream: BodyStream) -> None:
+        self._stream = None
+        self.in_body = False
+        self._sink.on_streamed(self._parser.should_keep_alive())
+        stream.finish(self._trailers)
+
+    def _add_trailer(self, raw_name: bytes, raw_value: bytes) -> None:
+        self._trailer_bytes += len(raw_name) + len(raw_value) + 4
+        if self._trailer_bytes > HEAD_BYTES:
+            raise head_too_large()
+        self._trailers[raw_name.decode("latin-1").lower()] = raw_value.decode("latin-1")
 
     # --- details ---
 
@@ -261,33 +282,7 @@ class RequestReader:
     def _check_head(self) -> None:
         size_bytes = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers.items())
         if size_bytes > HEAD_BYTES:
-            raise _head_too_large()
+            raise head_too_large()
 
     def _body_too_large(self) -> Refusal:
         return Refusal(413, self._limits.code, self._limits.refusal)
-
-
-def _head_too_large() -> Refusal:
-    return Refusal(431, "RequestHeaderFieldsTooLarge", f"Request line and headers exceed {HEAD_BYTES} bytes")
-
-
-def _remember_head(text: bytes, request: Request) -> None:
-    """Not one that says more of the body than its length, nor a signed one, which never comes again, nor an encoded
-    path.
-    """
-    headers = request.headers
-    if request.raw_path != request.path:
-        return
-    if int(headers.get("content-length", 0)) != len(request.body) or not _SINGULAR.isdisjoint(headers):
-        return
-    if len(_heads) >= _HEADS_REMEMBERED:
-        _heads.clear()
-    _heads[text] = Head(request)
-
-
-def _remember(raw_name: bytes) -> str:
-    """A header's name in lower case; few of them make up all traffic, so they are decoded once."""
-    name = raw_name.decode("latin-1").lower()
-    if len(_names) < _NAMES_REMEMBERED:
-        _names[raw_name] = name
-    return name

@@ -1,6 +1,7 @@
 """Admits invocations: resolves the function, stops loops, holds concurrency, and hands over to the fleet.
 
-This is the ``Invoker`` that everybody else holds. Thread-safe; returns at once.
+This is the ``Invoker`` that everybody else holds, and the ``StreamingInvoker`` of those who stream. Thread-safe;
+returns at once.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from rie_server.model.recursion import first_hop, has_lineage, hop
 from rie_server.model.tenancy import check_tenant
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, FunctionCatalog
+from rie_server.streaming import ResponseSink
 
 # What becomes of an invocation of a durable function: it has its result when the execution that it begins is over.
 ExecuteDurably = Callable[[FunctionVersion, InvokeRequest, Callable[[InvokeResult], None]], None]
@@ -53,7 +55,9 @@ class FrontController:
         """Invocations that were admitted and have no result yet."""
         return self.concurrency.running
 
-    def invoke(self, request: InvokeRequest, on_result: Callable[[InvokeResult], None]) -> None:
+    def invoke(
+        self, request: InvokeRequest, on_result: Callable[[InvokeResult], None], sink: ResponseSink | None = None
+    ) -> None:
         function = self._catalog.resolve(request.function)
         if function.tenant_isolated or request.tenant_id is not None:
             check_tenant(function, request.tenant_id)
@@ -78,7 +82,7 @@ class FrontController:
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic())
+        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink)
         self._fleet.submit(invocation)
 
     def drain(self, seconds: float) -> None:

@@ -6,23 +6,35 @@ Promises: an environment sees and answers its own invocations only; every move t
 Thread-safe and never blocking. Each call raises RuntimeApiError where AWS answers with an error.
 """
 
-from rie_server.errors import RuntimeApiError
+from rie_server.errors import RuntimeApiError, invalid_request_id, payload_too_large
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.environment_extensions import Ending
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.roster import NOTHING
+from rie_server.invoke.streamed_response import StreamedResponse
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES
 from rie_server.model.environment import INITIALIZING, LEGAL_MOVES, RuntimeMove, RuntimeState
 from rie_server.model.function_errors import INVALID_RESPONSE_MODE, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED
+from rie_server.ports import Clock
+from rie_server.streaming import Hold
 
 
 class Mailbox:
-    def __init__(self, *, fleet: Fleet, supervisor: Supervisor, answers: Answers) -> None:
+    """
+    Args:
+        stream_bandwidth: bytes a second of a streamed response after its first 6 MB; 0 for no limit.
+    """
+
+    def __init__(
+        self, *, fleet: Fleet, supervisor: Supervisor, answers: Answers, clock: Clock, stream_bandwidth: int = 0
+    ) -> None:
         self._fleet = fleet
         self._supervisor = supervisor
         self._answers = answers
+        self._clock = clock
+        self._stream_bandwidth = stream_bandwidth
 
     def next(self, environment_id: str, poll: Poll, *, resumed: bool = False) -> None:
         """Answers ``poll`` with the next invocation, now or later.
@@ -60,6 +72,8 @@ class Mailbox:
             environment.log.restore_ended(
                 duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
             )
+        if before is RuntimeState.RESPONSE_SENT and environment.log.is_observed:
+            environment.log.runtime_ready()
         if held is not None:
             self.resume(held)
         elif fresh is not None:
@@ -91,6 +105,43 @@ class Mailbox:
         environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
         self._answer(environment, invocation, payload, None)
 
+    def begin_response(self, environment_id: str, request_id: str, content_type: str, hold: Hold) -> StreamedResponse:
+        """The function's result, of which the runtime writes one piece after the other.
+
+        Args:
+            hold: holds the runtime back while nobody takes what it writes.
+        """
+        with self._fleet.lock:
+            environment = self._addressed(environment_id, request_id)
+            _permit(environment, RuntimeMove.RESPONSE)
+            invocation = environment.invocation
+            if invocation is None:
+                raise invalid_request_id()
+            environment.move(RuntimeMove.BEGIN_RESPONSE)
+        response = StreamedResponse(
+            environment,
+            invocation,
+            hold=hold,
+            end=self._end_response,
+            answers=self._answers,
+            clock=self._clock,
+            bytes_per_second=self._stream_bandwidth,
+        )
+        response.begin(content_type)
+        return response
+
+    def _end_response(self, environment: Environment, invocation: Invocation, *, answered: bool) -> bool:
+        """Whether the invocation was still there to be ended; ``answered`` by its runtime, or else by the platform."""
+        with self._fleet.lock:
+            if environment.invocation is not invocation:
+                return False  # its exit or its deadline was first
+            environment.take_invocation()
+            environment.move(RuntimeMove.END_RESPONSE)
+            if answered and environment.extensions is not None:
+                environment.extensions.ending = Ending(invocation)
+            environment.pool.finishing += 1
+            return True
+
     def unreadable_response(self, environment_id: str, request_id: str) -> None:
         """The runtime answered in a mode that does not exist: the answer is refused, and the invocation has failed."""
         environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
@@ -111,7 +162,7 @@ class Mailbox:
         with self._fleet.lock:
             environment = self._fleet.roster.environments.get(environment_id)
             if environment is None:
-                raise _invalid_request_id()
+                raise invalid_request_id()
             _permit(environment, move)
             environment.move(move)
             self._supervisor.expect_exit(environment, payload, error_type)
@@ -121,7 +172,7 @@ class Mailbox:
         with self._fleet.lock:
             environment = self._fleet.roster.environments.get(environment_id)
             if environment is None:
-                raise _invalid_request_id()
+                raise invalid_request_id()
             if not environment.function.snap_start:
                 raise _denied(environment.state, RuntimeMove.RESTORE_NEXT)
             _permit(environment, RuntimeMove.RESTORE_NEXT)
@@ -136,11 +187,7 @@ class Mailbox:
     def _answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
         if len(payload) > RESPONSE_PAYLOAD_BYTES:
             self._answers.answer(environment, invocation, RESPONSE_TOO_LARGE_PAYLOAD, UNHANDLED)
-            raise RuntimeApiError(
-                413,
-                "RequestEntityTooLarge",
-                f"Exceeded maximum allowed payload size ({RESPONSE_PAYLOAD_BYTES} bytes).",
-            )
+            raise payload_too_large(RESPONSE_PAYLOAD_BYTES)
         self._answers.answer(environment, invocation, payload, error)
 
     def _leave(self, environment: Environment, before: RuntimeState) -> None:
@@ -154,16 +201,21 @@ class Mailbox:
             environment.pool.rouse(environment)
             environment.poll = None
 
+    def _addressed(self, environment_id: str, request_id: str) -> Environment:
+        """Under the lock: the environment that answers, if it is its own last invocation that it answers."""
+        environment = self._fleet.roster.environments.get(environment_id)
+        if environment is None or environment.last_request_id != request_id:
+            raise invalid_request_id()
+        return environment
+
     def _take(self, environment_id: str, request_id: str, move: RuntimeMove) -> tuple[Environment, Invocation]:
         """The invocation that this answer is for. AWS looks at the id first and at the state second."""
         with self._fleet.lock:
-            environment = self._fleet.roster.environments.get(environment_id)
-            if environment is None or environment.last_request_id != request_id:
-                raise _invalid_request_id()
+            environment = self._addressed(environment_id, request_id)
             _permit(environment, move)
             invocation = environment.take_invocation()
             if invocation is None:
-                raise _invalid_request_id()
+                raise invalid_request_id()
             environment.move(move)
             if environment.extensions is not None:
                 environment.extensions.ending = Ending(invocation)
@@ -189,7 +241,3 @@ def _denied(state: RuntimeState, move: RuntimeMove) -> RuntimeApiError:
         "InvalidStateTransition",
         f"State transition from {state} to {move} failed for runtime. Error: State transition is not allowed",
     )
-
-
-def _invalid_request_id() -> RuntimeApiError:
-    return RuntimeApiError(400, "InvalidRequestID", "Invalid request ID")

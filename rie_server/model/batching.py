@@ -6,7 +6,7 @@ AWS: Lambda Developer Guide, "Batching behavior": the window ends, the batch siz
 whichever comes first. The window begins with the first record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from rie_server.limits import SYNC_PAYLOAD_BYTES
@@ -43,27 +43,55 @@ class BatchAccumulator:
         return self._closes_at
 
     @property
+    def first(self) -> SourceRecord | None:
+        """The one that has waited longest."""
+        return self._records[0] if self._records else None
+
+    @property
     def room(self) -> int:
         """How many more records the waiting batch may take: no source need be asked for more."""
         return self._batch_size - len(self._records)
 
-    def add(self, records: Iterable[SourceRecord], *, now: float) -> list[Batch]:
+    def add(self, records: Sequence[SourceRecord], *, now: float) -> list[Batch]:
         """The batches that are full now, in order; what is not full waits for more.
 
         A record that is larger than an event is a batch of its own.
         """
         full: list[Batch] = []
-        for record in records:
-            added_bytes = record.size_bytes + (1 if self._records else 0)
-            if self._records and self._event_bytes + added_bytes > SYNC_PAYLOAD_BYTES:
+        position = 0
+        while position < len(records):
+            some = records[position : position + self.room]
+            position += len(some)
+            # Together where they fit, because this is on the road of every record.
+            if not self._join(some, now=now):
+                for record in some:
+                    full += self._add_one(record, now=now)
+            elif not self.room:
                 full.append(self.flush())
-                added_bytes = record.size_bytes
-            if not self._records:
-                self._closes_at = now + self._window_seconds
-            self._records.append(record)
-            self._event_bytes += added_bytes
-            if len(self._records) >= self._batch_size or self._event_bytes >= SYNC_PAYLOAD_BYTES:
-                full.append(self.flush())
+        return full
+
+    def _join(self, records: Sequence[SourceRecord], *, now: float) -> bool:
+        """Whether there is room for all of them, well below 6 MB; otherwise none is taken."""
+        commas = len(records) - (0 if self._records else 1)
+        event_bytes = self._event_bytes + sum([record.size_bytes for record in records]) + commas
+        if event_bytes >= SYNC_PAYLOAD_BYTES:
+            return False
+        if not self._records:
+            self._closes_at = now + self._window_seconds
+        self._records += records
+        self._event_bytes = event_bytes
+        return True
+
+    def _add_one(self, record: SourceRecord, *, now: float) -> list[Batch]:
+        full: list[Batch] = []
+        if self._records and self._event_bytes + 1 + record.size_bytes > SYNC_PAYLOAD_BYTES:
+            full.append(self.flush())
+        self._event_bytes += record.size_bytes + (1 if self._records else 0)
+        if not self._records:
+            self._closes_at = now + self._window_seconds
+        self._records.append(record)
+        if not self.room or self._event_bytes >= SYNC_PAYLOAD_BYTES:
+            full.append(self.flush())
         return full
 
     def take_due(self, *, now: float) -> Batch:

@@ -1,15 +1,19 @@
 """Execution environments: what one is started with, how it ends, and which moves its runtime may make.
 
-Pure. The table of moves follows AWS's Runtime API: Started, then Ready, Running and RuntimeResponseSentState in turn;
-whatever is not in it is denied.
+Pure. The table of moves follows AWS's Runtime API: Started, then Ready, Running and RuntimeResponseSentState in turn
+(with InvocationResponse before the last one while a response is streamed); whatever is not in it is denied.
 """
 
 import signal as signals
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from rie_server.model.function import FunctionVersion
+
+# ``AWS_LAMBDA_INITIALIZATION_TYPE`` of an environment that somebody waits for.
+ON_DEMAND: Final = "on-demand"
 
 
 class RuntimeState(StrEnum):
@@ -21,6 +25,7 @@ class RuntimeState(StrEnum):
     RESTORE_ERROR = "RuntimeRestoreErrorState"
     READY = "Ready"
     RUNNING = "Running"
+    RESPONDING = "InvocationResponse"
     RESPONSE_SENT = "RuntimeResponseSentState"
     STOPPED = "Stopped"
 
@@ -35,6 +40,8 @@ class RuntimeMove(StrEnum):
     RESTORE_NEXT = "RestoreReady"
     RESTORE_ERROR = "RuntimeRestoreErrorState"
     HAND_OVER = "Running"
+    BEGIN_RESPONSE = "InvocationResponse, streamed"
+    END_RESPONSE = "RuntimeResponseSentState"
 
 
 # Nothing has been handed over yet: the environment comes up, or fails to.
@@ -56,8 +63,13 @@ LEGAL_MOVES: Mapping[tuple[RuntimeState, RuntimeMove], RuntimeState] = {
     (RuntimeState.RUNNING, RuntimeMove.NEXT): RuntimeState.RUNNING,
     (RuntimeState.RUNNING, RuntimeMove.RESPONSE): RuntimeState.RESPONSE_SENT,
     (RuntimeState.RUNNING, RuntimeMove.ERROR): RuntimeState.RESPONSE_SENT,
+    (RuntimeState.RUNNING, RuntimeMove.BEGIN_RESPONSE): RuntimeState.RESPONDING,
+    (RuntimeState.RESPONDING, RuntimeMove.END_RESPONSE): RuntimeState.RESPONSE_SENT,
     (RuntimeState.RESPONSE_SENT, RuntimeMove.NEXT): RuntimeState.READY,
 }
+
+# From the hand-over until the runtime asks for more.
+AT_WORK = frozenset((RuntimeState.RUNNING, RuntimeState.RESPONDING, RuntimeState.RESPONSE_SENT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ that is here has passed them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from rie_server.model.arn import FunctionArn
 
@@ -103,9 +103,9 @@ class EventSourceMapping:
         return self.members.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") or None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRecord:
-    """One record of any source, as its adapter has read it.
+class SourceRecord(NamedTuple):
+    """One record of any source, as its adapter has read it. A tuple, because one is made of every record: a frozen
+    dataclass takes thrice as long. It is made by keyword all the same.
 
     Attributes:
         identifier: what a partial batch response calls it: message id, sequence number; for Kafka the offset as text.

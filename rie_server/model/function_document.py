@@ -50,6 +50,7 @@ def to_document(record: FunctionRecord) -> dict[str, Any]:
         "aliases": [_flat(alias) for alias in record.aliases.values()],
         "last_version": record.last_version,
         "gone_configs": {qualifier: _flat(config) for qualifier, config in record.gone_configs.items()},
+        "stored_settings": record.stored_settings,
         "policies": {qualifier: _flat(policy) for qualifier, policy in record.policies.items()},
         "urls": {qualifier: _flat(url) for qualifier, url in record.urls.items()},
     }
@@ -82,6 +83,7 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
         gone_configs={
             qualifier: EventInvokeConfig(**config) for qualifier, config in document.get("gone_configs", {}).items()
         },
+        stored_settings=document.get("stored_settings", {}),
         policies={
             qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
             for qualifier, policy in document.get("policies", {}).items()

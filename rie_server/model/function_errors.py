@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from rie_server.limits import RESPONSE_PAYLOAD_BYTES
+from rie_server.limits import RESPONSE_PAYLOAD_BYTES, STREAMED_RESPONSE_BYTES
 from rie_server.model.environment import EnvironmentExit
 from rie_server.model.extension import CRASH, LAUNCH_ERROR
 
@@ -31,19 +31,21 @@ class PlatformError:
         ).encode()
 
 
-RESPONSE_TOO_LARGE_PAYLOAD = json.dumps(
-    {
-        "errorType": "Function.ResponseSizeTooLarge",
-        "errorMessage": "Response payload size exceeded maximum allowed payload size "
-        f"({RESPONSE_PAYLOAD_BYTES} bytes).",
-    },
-    separators=(",", ":"),
-).encode()
+def _too_large(limit_bytes: int) -> bytes:
+    message = f"Response payload size exceeded maximum allowed payload size ({limit_bytes} bytes)."
+    return json.dumps(
+        {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}, separators=(",", ":")
+    ).encode()
 
+
+RESPONSE_TOO_LARGE_PAYLOAD = _too_large(RESPONSE_PAYLOAD_BYTES)
+STREAM_TOO_LARGE_PAYLOAD = _too_large(STREAMED_RESPONSE_BYTES)
 
 INVALID_RESPONSE_MODE = PlatformError(
     error_type="Runtime.InvalidResponseModeHeader", message="Invalid function response mode"
 )
+
+TRUNCATED_RESPONSE = PlatformError(error_type="Runtime.TruncatedResponse", message="Response body is truncated")
 
 
 def timed_out(timeout_seconds: float) -> PlatformError:

@@ -135,6 +135,8 @@ class FunctionRecord:
         last_version: the number that was given last, also by an earlier function of this name; none is given twice.
         gone_configs: what held last for the events of versions and aliases that were deleted since.
         policies: resource policies by qualifier; the function's own is under the empty text.
+        stored_settings: what is shown again and has no effect here: by the setting's name, then by qualifier, the
+            function's own under the empty text.
         urls: function URLs by alias; the function's own is under the empty text.
     """
 
@@ -155,6 +157,7 @@ class FunctionRecord:
     last_version: int = 0
     gone_configs: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
     policies: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+    stored_settings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     urls: Mapping[str, FunctionUrl] = field(default_factory=dict)
 
     def version_of(self, qualifier: str | None) -> str | None:
@@ -193,6 +196,15 @@ class FunctionRecord:
     def held_concurrency(self) -> int:
         """Executions of the account that are this function's alone: reserved, or else provisioned."""
         return self.provisioned_total if self.reserved_concurrency is None else self.reserved_concurrency
+
+    def stored_setting(self, name: str, qualifier: str = "") -> Mapping[str, Any] | None:
+        return self.stored_settings.get(name, {}).get(qualifier)
+
+    def with_stored_setting(self, name: str, qualifier: str, value: Mapping[str, Any] | None) -> "FunctionRecord":
+        """``self`` with a setting that is shown and has no effect; None takes it away."""
+        kept = {key: one for key, one in self.stored_settings.get(name, {}).items() if key != qualifier}
+        changed = kept if value is None else {**kept, qualifier: value}
+        return replace(self, stored_settings={**self.stored_settings, name: changed})
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:

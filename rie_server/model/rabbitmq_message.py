@@ -4,45 +4,41 @@ AWS's poller is written in Java, and it shows: a date is written the way Java's 
 headers comes as a list of signed bytes.
 """
 
-import base64
 import datetime as dt
+from binascii import b2a_base64
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-PROPERTIES = {
-    "contentType": "content_type",
-    "contentEncoding": "content_encoding",
-    "headers": "headers",
-    "deliveryMode": "delivery_mode",
-    "priority": "priority",
-    "correlationId": "correlation_id",
-    "replyTo": "reply_to",
-    "expiration": "expiration",
-    "messageId": "message_id",
-    "timestamp": "timestamp",
-    "type": "type",
-    "userId": "user_id",
-    "appId": "app_id",
-    "clusterId": "cluster_id",
-}
-"""AWS's names of AMQP's fourteen basic properties, and AMQP's own."""
 
 
-def rabbitmq_document(properties: Mapping[str, Any], body: bytes, *, redelivered: bool) -> dict[str, Any]:
+def rabbitmq_document(properties: Any, body: bytes, *, redelivered: bool) -> dict[str, Any]:
     """One element of ``rmqMessagesByQueue``.
 
     Args:
-        properties: by AMQP's names; ``timestamp`` in seconds since the epoch.
+        properties: AMQP's fourteen basic properties as attributes; ``timestamp`` in seconds since the epoch.
     """
-    basic: dict[str, Any] = {ours: properties.get(theirs) for ours, theirs in PROPERTIES.items()}
-    if basic["headers"] is not None:
-        basic["headers"] = {str(name): header_value(value) for name, value in basic["headers"].items()}
-    if basic["timestamp"] is not None:
-        basic["timestamp"] = java_date(basic["timestamp"])
-    basic["bodySize"] = len(body)
-    return {"basicProperties": basic, "redelivered": redelivered, "data": base64.b64encode(body).decode("ascii")}
+    headers, timestamp = properties.headers, properties.timestamp
+    basic = {
+        "contentType": properties.content_type,
+        "contentEncoding": properties.content_encoding,
+        "headers": None if headers is None else {str(name): header_value(value) for name, value in headers.items()},
+        "deliveryMode": properties.delivery_mode,
+        "priority": properties.priority,
+        "correlationId": properties.correlation_id,
+        "replyTo": properties.reply_to,
+        "expiration": properties.expiration,
+        "messageId": properties.message_id,
+        "timestamp": None if timestamp is None else java_date(timestamp),
+        "type": properties.type,
+        "userId": properties.user_id,
+        "appId": properties.app_id,
+        "clusterId": properties.cluster_id,
+        "bodySize": len(body),
+    }
+    data = b2a_base64(body, newline=False).decode("ascii")
+    return {"basicProperties": basic, "redelivered": redelivered, "data": data}
 
 
 def header_value(value: Any) -> Any:

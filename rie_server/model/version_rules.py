@@ -125,4 +125,8 @@ def without_version(record: FunctionRecord, version: str) -> FunctionRecord:
     return replace(
         with_gone_config(record, version),
         versions={key: published for key, published in record.versions.items() if key != version},
+        stored_settings={
+            name: {key: value for key, value in values.items() if key != version}
+            for name, values in record.stored_settings.items()
+        },
     )

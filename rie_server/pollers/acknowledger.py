@@ -95,6 +95,8 @@ class Acknowledger:
         self._times.took(self._real.monotonic() - began)
         if len(refused) < len(records):
             self._deleted(len(records) - len(refused))
+        if not refused:
+            return 0
         again = [(record, tries + 1) for record, tries in entries if id(record) in refused and tries + 1 < TRIES]
         if lost := len(refused) - len(again):
             log.warning("%d messages were processed and cannot be deleted; they may come again: %s", lost, reason)

@@ -3,7 +3,6 @@
 Thread-safe.
 """
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.request_id import random_digits
 from rie_server.model.tracing import new_trace_header
+from rie_server.pollers.event_json import event_json
 from rie_server.polling import EventSource, PollObserver
 from rie_server.ports import Clock, Invoker
 
@@ -45,7 +45,7 @@ class BatchInvocation:
         event = self._source.event(records)
         if extra:
             event.update(extra)
-        return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        return event_json(event)
 
     def submit(self, payload: bytes, count: int, request_id: str, on_result: OnResult) -> None:
         """Runs the function once and calls ``on_result`` exactly once, from any thread, perhaps before this returns.

@@ -1,8 +1,8 @@
 """The control plane of event source mappings: what their operations do, from members to the mapping as it is then.
 
 A change is durable when a method returns; its poller starts or stops behind it, and the mapping is in transition until
-that is over. ``start`` before first use; ``close`` after the last. Thread-safe; methods block
-for the store, ``create`` for the source, too.
+that is over. ``start`` before first use; ``close`` after the last. Thread-safe; methods block for the store, ``create``
+and ``update`` for the source, too.
 """
 
 import logging
@@ -37,7 +37,8 @@ class EventSourceMappings:
     """
     Args:
         makers: what makes the poller of each kind of source.
-        inspectors: who looks at a source before a mapping to it is created; a kind without one is not looked at.
+        inspectors: who looks at a source before a mapping to it is created, or one that is enabled is changed; a kind
+            without one is not looked at.
         function_exists: asked with the function's qualifier.
         on_gone: is told the UUID of a mapping that has been deleted.
         leases: where other servers share the store; else None.
@@ -134,9 +135,7 @@ class EventSourceMappings:
             at=now,
         )
         refuse_duplicate(mapping, self._fresh().values())
-        inspector = self._inspectors.get(kind)
-        if inspector is not None:
-            inspector.check(mapping)
+        self._inspect(mapping)
         self._records.add(mapping, lambda others: refuse_duplicate(mapping, others))
         if not is_settled(mapping):
             self._apply(mapping)
@@ -168,6 +167,9 @@ class EventSourceMappings:
             refuse_duplicate(changed, self._records.by_uuid.values())
             return changed
 
+        proposed = rule(known)
+        if proposed.enabled:
+            self._inspect(proposed)
         mapping = self._records.change(uuid, rule)
         self._apply(mapping)
         return self._shown(mapping)
@@ -249,6 +251,11 @@ class EventSourceMappings:
     def _shown(self, mapping: EventSourceMapping) -> EventSourceMapping:
         latest = self._results.latest(mapping.uuid)
         return mapping if latest is None else _with_result(mapping, latest)
+
+    def _inspect(self, mapping: EventSourceMapping) -> None:
+        inspector = self._inspectors.get(mapping.kind)
+        if inspector is not None:
+            inspector.check(mapping)
 
     def _known_function(self, reference: str, region: str, account: str) -> FunctionArn:
         function = mapped_function(reference, region=region, account=account)

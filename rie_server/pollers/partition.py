@@ -9,6 +9,8 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from rie_server.errors import SourceError
@@ -23,8 +25,8 @@ log = logging.getLogger(__name__)
 READ_RECORDS = 1000
 READ_SECONDS = 0.1
 FULL_SECONDS = 0.5
-"""So long lanes that are all full may keep the thread from reading before they are paused: what the client has fetched
-for a lane that is paused is fetched again."""
+"""So long a lane that is full may keep the thread from reading before it is paused: what the client has fetched for a
+lane that is paused is fetched again, which costs more than all else."""
 COMMIT_SECONDS = 0.1
 HAND_OVER_SECONDS = 30.0
 BACKOFF_SECONDS = (1.0, 30.0)
@@ -96,7 +98,7 @@ class PartitionPoller:
         lanes = tuple(self._lanes.values())
         return {
             "backlog": self._source.backlog(),
-            "pollers": int(self._thread.is_alive()),
+            "pollers": (self._crew.slots.pollers or 1) if self._thread.is_alive() else 0,
             "in_flight": sum(lane.is_busy for lane in lanes),
             "partitions": len(lanes),
         }
@@ -200,17 +202,14 @@ class PartitionPoller:
         return failures
 
     def _hand_out(self, records: Sequence[SourceRecord]) -> None:
-        by_lane: dict[str, list[SourceRecord]] = {}
-        for record in records:
-            by_lane.setdefault(record.lane or "", []).append(record)
-        for name, some in by_lane.items():
+        for name, some in groupby(records, attrgetter("lane")):
             lane = self._lanes.get(name)
             if lane is not None:
-                lane.offer(some)
+                lane.offer(tuple(some))
 
     def _must_wait_for_room(self) -> bool:
-        """While every lane is full there is nothing to read for; waits a moment then."""
-        if not self._lanes or self._paused or not all(lane.is_full for lane in self._lanes.values()):
+        """While a lane is full and none is hungry there is nothing to read for; waits a moment then."""
+        if not self._is_sated():
             self._full_since = None
             return False
         now = self._real.monotonic()
@@ -219,13 +218,24 @@ class PartitionPoller:
             return False
         self._room.clear()
         self._commit(at_once=False)
-        if all(lane.is_full for lane in self._lanes.values()):
+        if self._is_sated():
             self._room.wait(READ_SECONDS)
         return True
 
+    def _is_sated(self) -> bool:
+        lanes = [lane for name, lane in self._lanes.items() if name not in self._paused]
+        return any(lane.is_full for lane in lanes) and not any(lane.is_hungry for lane in lanes)
+
     def _balance(self) -> None:
-        full = [name for name, lane in self._lanes.items() if name not in self._paused and lane.is_full]
+        """Pauses who has too much, or has been full for too long."""
+        is_long = self._full_since is not None
+        full = [
+            name
+            for name, lane in self._lanes.items()
+            if name not in self._paused and (lane.is_overfull or (is_long and lane.is_full))
+        ]
         if full:
+            self._full_since = None
             self._source.pause(full)
             self._paused.update(full)
         free = [name for name in self._paused if self._lanes[name].has_room]

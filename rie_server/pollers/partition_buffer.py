@@ -12,6 +12,7 @@ ENVELOPE_BYTES = 2048
 BUFFERED_BATCHES = 4
 BUFFERED_RECORDS = 4000
 BUFFERED_BYTES = 2 * SYNC_PAYLOAD_BYTES
+OVERFULL = 3
 
 
 class PartitionBuffer:
@@ -22,12 +23,13 @@ class PartitionBuffer:
             window_seconds=mapping.batching_window_seconds,
             envelope_bytes=ENVELOPE_BYTES,
         )
+        self._enough = max(BUFFERED_BATCHES * mapping.batch_size, BUFFERED_RECORDS)
         self._full: deque[Batch] = deque()
-        self._offsets: deque[int] = deque()
+        self._count = 0
         self._bytes = 0
 
     def add(self, records: Sequence[SourceRecord], *, now: float) -> None:
-        self._offsets.extend([int(record.identifier) for record in records])
+        self._count += len(records)
         self._bytes += sum([record.size_bytes for record in records])
         # One by one only where it matters: this is on the road of every record.
         if all(record.invalid is None for record in records):
@@ -45,8 +47,7 @@ class PartitionBuffer:
     def take(self, *, now: float) -> Batch:
         """The next batch that is due; empty if none is."""
         batch = self._full.popleft() if self._full else self._joining.take_due(now=now)
-        for _ in batch:
-            self._offsets.popleft()
+        self._count -= len(batch)
         self._bytes -= sum([record.size_bytes for record in batch])
         return batch
 
@@ -60,14 +61,24 @@ class PartitionBuffer:
 
     @property
     def first_offset(self) -> int | None:
-        return self._offsets[0] if self._offsets else None
+        first = self._full[0][0] if self._full else self._joining.first
+        return None if first is None else int(first.identifier)
 
     @property
     def is_full(self) -> bool:
-        most = max(BUFFERED_BATCHES * self._batch_size, BUFFERED_RECORDS)
-        return len(self._offsets) >= most or self._bytes >= BUFFERED_BYTES
+        """There is enough, and room for more."""
+        return self._count >= self._enough or self._bytes >= BUFFERED_BYTES // 2
+
+    @property
+    def is_overfull(self) -> bool:
+        return self._count >= OVERFULL * self._enough or self._bytes >= BUFFERED_BYTES
+
+    @property
+    def is_hungry(self) -> bool:
+        """There is less than a batch."""
+        return self._count < self._batch_size and self._bytes < SYNC_PAYLOAD_BYTES // 2
 
     @property
     def has_room(self) -> bool:
         """Well below full, so that a lane is not paused and resumed all the time."""
-        return len(self._offsets) <= 2 * self._batch_size and self._bytes < BUFFERED_BYTES // 2
+        return self._count <= 2 * self._batch_size and self._bytes < BUFFERED_BYTES // 4

@@ -18,6 +18,7 @@ from rie_server.model.filter_documents import passes
 from rie_server.model.invocation import InvokeResult
 from rie_server.model.stream_batch import (
     BACKOFF_MAXIMUM_SECONDS,
+    REFUSALS_MOST,
     BatchOutcome,
     Discard,
     DiscardCondition,
@@ -58,7 +59,7 @@ class PartitionLane:
         self._work: list[StreamBatch] = []  # the next one last
         self._undelivered: Discard | None = None
         self._last_result: InvokeResult | None = None
-        self._delivery_failures = 0
+        self._delivery_failures = self._delivery_refusals = 0
         self._busy = False
         self._has_slot = False
         self._window: Timer | None = None
@@ -71,7 +72,9 @@ class PartitionLane:
     def offer(self, records: Sequence[SourceRecord]) -> None:
         """Takes the next records, in order."""
         crew = self._crew
-        wanted = [one for one in records if one.invalid or passes(crew.filters, crew.mapping.kind, one)]
+        wanted = records
+        if crew.filters.patterns:
+            wanted = [one for one in records if one.invalid or passes(crew.filters, crew.mapping.kind, one)]
         if len(wanted) < len(records):
             crew.observer.filtered_out(crew.mapping, len(records) - len(wanted))
         with self._lock:
@@ -83,6 +86,14 @@ class PartitionLane:
     @property
     def is_full(self) -> bool:
         return self._buffer.is_full
+
+    @property
+    def is_overfull(self) -> bool:
+        return self._buffer.is_overfull
+
+    @property
+    def is_hungry(self) -> bool:
+        return self._buffer.is_hungry
 
     @property
     def has_room(self) -> bool:
@@ -244,14 +255,21 @@ class PartitionLane:
         try:
             was_sent = crew.failures.deliver(self._name, discard, self._last_result)
         except DeliveryError as refusal:
+            was_sent = False
+            crew.observer.delivery_failed(crew.mapping)
             crew.reporter.processed(f"PROBLEM: {refusal}")
             with self._lock:
                 self._delivery_failures += 1
-                self._wait(backoff_seconds(self._delivery_failures))
-            return self._rest()
+                self._delivery_refusals = 0 if refusal.passes else self._delivery_refusals + 1
+                is_lost = self._delivery_refusals >= REFUSALS_MOST
+                if not is_lost:
+                    self._wait(backoff_seconds(self._delivery_failures))
+            if not is_lost:
+                return self._rest()
+            log.warning("%s: %d records of %s are dropped: %s", crew.mapping.uuid, count, self._name, refusal)
         (crew.observer.delivered_on_failure if was_sent else crew.observer.dropped)(crew.mapping, count)
         with self._lock:
-            self._undelivered, self._delivery_failures = None, 0
+            self._undelivered, self._delivery_failures, self._delivery_refusals = None, 0, 0
             self._work.pop()
             if discard.rest is not None:
                 self._work.append(discard.rest)

@@ -9,7 +9,7 @@ from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.partition import BACKOFF_SECONDS, PartitionPoller
 from rie_server.pollers.partition_crew import Crew
 from rie_server.pollers.partition_failures import PartitionFailures
-from rie_server.pollers.partition_slots import PartitionSlots, most_at_a_time
+from rie_server.pollers.partition_slots import PartitionSlots, poller_bounds
 from rie_server.polling import MappingReporter, PartitionSource, PollObserver
 from rie_server.ports import Clock, Destinations, Invoker
 
@@ -61,7 +61,7 @@ class PartitionPollers:
                 rules=partition_rules(mapping),
                 invocation=invocation,
                 failures=failures,
-                slots=PartitionSlots(most_at_a_time(mapping)),
+                slots=PartitionSlots(poller_bounds(mapping), self._real),
                 observer=self._observer,
                 reporter=reporter,
                 clock=self._clock,

@@ -6,7 +6,7 @@ order and are in one batch at a time. Not thread-safe: its owner holds a lock.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.event_source import SourceRecord
@@ -16,9 +16,9 @@ _FRAME_BYTES = 1024
 _COMMA_BYTES = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRecord:
-    """
+class HeldRecord(NamedTuple):
+    """A tuple, because one is made of every message.
+
     Attributes:
         until: when the source takes the message back, by the real monotonic clock; infinite where it does not.
     """
@@ -34,6 +34,8 @@ class Gathering:
         self._waiting: deque[HeldRecord] = deque()
         self._waiting_bytes = 0
         self._busy_lanes: set[str] = set()
+        # Of what waits, how much is in a lane: where there is none, batches are simply cut off.
+        self._in_lanes = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -49,12 +51,15 @@ class Gathering:
         return self._waiting[0].until if self._waiting else None
 
     def add(self, records: Iterable[HeldRecord]) -> None:
-        for held in records:
-            self._waiting.append(held)
-            self._waiting_bytes += held.record.size_bytes + _COMMA_BYTES
+        added = tuple(records)
+        self._waiting += added
+        self._waiting_bytes += sum([held.record.size_bytes for held in added]) + _COMMA_BYTES * len(added)
+        self._in_lanes += sum([held.record.lane is not None for held in added])
 
     def take(self) -> Sequence[HeldRecord]:
         """The next batch, in order of arrival; its lanes are busy until ``give_back``. Empty where every lane is."""
+        if not self._in_lanes and (self._waiting_bytes <= self._bytes_most):
+            return self._cut_off()
         batch: list[HeldRecord] = []
         batch_bytes = 0
         passed_over: deque[HeldRecord] = deque()
@@ -73,6 +78,13 @@ class Gathering:
         self._waiting.extendleft(reversed(passed_over))
         self._waiting_bytes -= batch_bytes
         self._busy_lanes |= lanes_of(batch)
+        self._in_lanes -= sum([held.record.lane is not None for held in batch])
+        return batch
+
+    def _cut_off(self) -> Sequence[HeldRecord]:
+        """What fits anyhow, because all that waits would."""
+        batch = [self._waiting.popleft() for _ in range(min(self._batch_size, len(self._waiting)))]
+        self._waiting_bytes -= sum([held.record.size_bytes for held in batch]) + _COMMA_BYTES * len(batch)
         return batch
 
     def give_back(self, batch: Iterable[HeldRecord]) -> None:
@@ -86,6 +98,7 @@ class Gathering:
         if dropped:
             self._waiting = deque(held for held in self._waiting if held.record.lane not in gone)
             self._waiting_bytes -= sum(held.record.size_bytes + _COMMA_BYTES for held in dropped)
+            self._in_lanes -= len(dropped)
         return dropped
 
 

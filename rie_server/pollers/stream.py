@@ -45,7 +45,6 @@ class StreamPoller:
         self._tools = tools
         self._threads = tools.threads
         self._has_looked = threading.Event()
-        self._made_at = tools.real.now()
         # Guards what follows.
         self._lock = threading.Lock()
         self._shards: dict[str, ShardPoller] = {}
@@ -147,7 +146,7 @@ class StreamPoller:
         listed = tools.source.shards()
         tools.results.source_answers()
         checkpoints = self._known_checkpoints()
-        first = {} if checkpoints else first_checkpoints(tools.mapping, listed, now=self._made_at)
+        first = {} if checkpoints else first_checkpoints(tools.mapping, listed)
         for shard_id, checkpoint in first.items():
             tools.checkpoints.save(tools.mapping.uuid, shard_id, checkpoint.document())
         with self._lock:

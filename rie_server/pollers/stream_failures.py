@@ -1,11 +1,14 @@
 """Sends the records of batches that were given up to the mapping's on-failure destination.
 
-Promises: a record is sent until its destination has taken it, with a backoff; nobody is told before. Thread-safe.
+Promises: a record is sent until its destination has taken it, with a backoff; nobody is told before. A destination that
+is away is waited for; one that refuses for good (no such queue, no access) is asked three times, and then the batch is
+dropped, as AWS does, so that it holds nothing up. Thread-safe.
 """
 
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +18,7 @@ from rie_server.model.delivery import Delivery, DeliveryKind
 from rie_server.model.destination_arn import DestinationKind, destination_kind
 from rie_server.model.event_source import EventSourceMapping
 from rie_server.model.invocation import InvokeResult
-from rie_server.model.stream_batch import Discard, backoff_seconds
+from rie_server.model.stream_batch import REFUSALS_MOST, Discard, backoff_seconds
 from rie_server.pollers.stream_threads import StreamThreads
 from rie_server.polling import PollObserver
 from rie_server.ports import Clock, Destinations
@@ -85,7 +88,7 @@ class FailureRecords:
             time_window=time_window,
             at=self._clock.now(),
         )
-        self._send(self._delivery(failed, target_arn), count, given_up, 0)
+        self._send(_Sending(delivery=self._delivery(failed, target_arn), count=count, given_up=given_up))
 
     def _delivery(self, failed: FailedBatch, target_arn: str) -> Delivery:
         is_object = destination_kind(target_arn) is _S3
@@ -102,23 +105,48 @@ class FailureRecords:
             object_key=object_key(failed, str(name)) if is_object else None,
         )
 
-    def _send(self, delivery: Delivery, count: int, given_up: Callable[[], None], failures: int) -> None:
-        self._threads.deliver(partial(self._try, delivery, count, given_up, failures))
+    def _send(self, sending: "_Sending") -> None:
+        self._threads.deliver(partial(self._try, sending))
 
-    def _try(self, delivery: Delivery, count: int, given_up: Callable[[], None], failures: int) -> None:
-        if self._threads.stopping.is_set() and failures:
+    def _try(self, sending: "_Sending") -> None:
+        if self._threads.stopping.is_set() and sending.failures:
             return
+        mapping, count = self._mapping, sending.count
         try:
-            self._destinations.deliver(delivery)
+            self._destinations.deliver(sending.delivery)
         except DeliveryError as trouble:
-            if failures == 0:
-                log.warning("A failure record cannot be delivered: %s; it is tried again", trouble)
+            self._observer.delivery_failed(mapping)
             self._processed(f"PROBLEM: {trouble}")
-            seconds = backoff_seconds(failures + 1)
-            self._clock.call_later(seconds, partial(self._send, delivery, count, given_up, failures + 1))
-            return
-        self._observer.delivered_on_failure(self._mapping, count)
-        given_up()
+            tried = replace(
+                sending, failures=sending.failures + 1, refusals=0 if trouble.passes else sending.refusals + 1
+            )
+            if tried.refusals < REFUSALS_MOST:
+                if sending.failures == 0:
+                    log.warning("A failure record cannot be delivered: %s; it is tried again", trouble)
+                self._clock.call_later(backoff_seconds(tried.failures), partial(self._send, tried))
+                return
+            log.warning("%s: %d records are dropped, their failure record is refused: %s", mapping.uuid, count, trouble)
+            self._observer.dropped(mapping, count)
+        else:
+            self._observer.delivered_on_failure(mapping, count)
+        sending.given_up()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    """A failure record on its way.
+
+    Attributes:
+        count: records that it tells of.
+        failures: attempts that have failed.
+        refusals: how many of them, last and in a row, were refusals for good.
+    """
+
+    delivery: Delivery
+    count: int
+    given_up: Callable[[], None]
+    failures: int = 0
+    refusals: int = 0
 
 
 def _function_answer(answer: InvokeResult | None) -> FunctionAnswer | None:

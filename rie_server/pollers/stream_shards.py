@@ -25,21 +25,17 @@ class ShardStart:
     at_tip: bool = False
 
 
-def first_checkpoints(
-    mapping: EventSourceMapping, shards: Sequence[Shard], *, now: float
-) -> Mapping[str, ShardCheckpoint]:
+def first_checkpoints(mapping: EventSourceMapping, shards: Sequence[Shard]) -> Mapping[str, ShardCheckpoint]:
     """Where a mapping begins that has no checkpoints yet; empty where it begins at the beginning.
 
-    LATEST is written down as a time, so that a server that ends before the first record comes knows what came
-    meanwhile.
-
-    Args:
-        now: when the mapping was enabled, seconds since the epoch by the real clock: the stream's.
+    LATEST is written down as a time, that of the request that made or enabled the mapping: what comes before its poller
+    looks for the first time, or before a server that has ended is back, is not lost.
     """
     if mapping.members.get("StartingPosition") != "LATEST":
         return {}
+    made_at = mapping.last_modified
     # DynamoDB knows the second of a record, and no more.
-    since = math.floor(now) if mapping.kind is SourceKind.DYNAMODB else now
+    since = math.floor(made_at) if mapping.kind is SourceKind.DYNAMODB else made_at
     return {shard.shard_id: ShardCheckpoint(since=since, began_at=shard.began_at) for shard in shards}
 
 
@@ -68,7 +64,9 @@ def shards_to_start(
             continue
         if any(parent.shard_id in running or not _is_ended(parent, checkpoints) for parent in parents):
             continue
-        at_tip = is_first and not parents and mapping.members.get("StartingPosition") == "LATEST"
+        # DynamoDB could be read from a time on only by reading all that came before it.
+        is_latest = mapping.members.get("StartingPosition") == "LATEST" and mapping.kind is SourceKind.DYNAMODB
+        at_tip = is_first and not parents and is_latest
         starts.append(ShardStart(shard_id=shard.shard_id, checkpoint=checkpoint, at_tip=at_tip))
     return starts
 

@@ -20,6 +20,7 @@ from rie_server.errors import (
 )
 from rie_server.limits import CODE_STORAGE_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.code_signing import with_code_signing
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import code_source
@@ -48,6 +49,7 @@ from rie_server.registry.provisioned import ProvisionedSettings
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
+from rie_server.registry.stored_resources import StoredResources
 from rie_server.registry.urls import FunctionUrls
 from rie_server.registry.versions import Versions
 from rie_server.storing import CodeStore, FunctionStore, ObjectStorage
@@ -77,6 +79,7 @@ class FunctionRegistry:
         self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code, storage=self.storage)
         self.layers = Layers(store=store, code=self._code, storage=self.storage, clock=clock, write=self._write)
+        self.resources = StoredResources(store=store, clock=clock, write=self._write)
         self.invoke_settings = InvokeSettings(
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
         )
@@ -109,6 +112,7 @@ class FunctionRegistry:
     def start(self) -> None:
         """Loads every function; what was under way when the server ended is taken up again."""
         self._write(self.layers.load)
+        self._write(self.resources.load)
         self._write(self._settling.load)
 
     def close(self) -> None:
@@ -189,7 +193,7 @@ class FunctionRegistry:
             # Numbers of an earlier function of this name are not given again.
             gone = self._records.gone(function)
             record = replace(record, last_version=0 if gone is None else gone.last_version)
-            shown, record = self.versions.published_with(record, members)
+            shown, record = self.versions.published_with(with_code_signing(record, members), members)
             self._records.create(record)
             self._settling.schedule(record)
             return shown

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from rie_server.errors import DeliveryError, SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
@@ -123,7 +123,6 @@ class KafkaSource:
         consumer = self._consumer
         if consumer is None:
             raise SourceError("The source is closed.")
-        records: list[SourceRecord] = []
         try:
             first = consumer.poll(wait_seconds)
             # Without waiting: ``consume`` waits for as many as it is asked for.
@@ -132,15 +131,7 @@ class KafkaSource:
             raise source_error(_error_of(refusal)) from refusal
         if self._failure is not None:
             raise self._failure
-        lanes: dict[int, str] = {}
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                self._message_error(error)
-                continue
-            number = message.partition() or 0
-            lane = lanes.get(number) or lanes.setdefault(number, self._lane(number))
-            records.append(source_record(message, lane))
+        records = self._records(messages)
         if records:
             self._trouble = None
         self._commit_wanted()
@@ -148,6 +139,20 @@ class KafkaSource:
         if self._reads % COUNT_READS == 0:
             self._count_backlog(consumer)
         return records if self._decode is None else [self._decode(record) for record in records]
+
+    def _records(self, messages: Sequence[Message]) -> list[SourceRecord]:
+        records: list[SourceRecord] = []
+        topic, lane, last = self._topic, "", None
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._message_error(error)
+                continue
+            partition = message.partition() or 0
+            if partition != last:  # they come in long rows
+                lane, last = self._lane(partition), partition
+            records.append(source_record(message, lane, topic, partition))
+        return records
 
     def _count_backlog(self, consumer: Consumer) -> None:
         """What is not committed of this member's partitions, as far as the last fetches know."""

@@ -3,13 +3,27 @@
 import threading
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from rie_server.errors import DeliveryError
 from rie_server.sources.kafka_access import KafkaCluster
 from rie_server.sources.kafka_settings import client_settings
 
 DELIVERY_SECONDS = 20
+# What no further attempt changes.
+_REFUSALS = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - its name for what the client itself has found
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+    }
+)
 
 
 class KafkaProducer:
@@ -36,7 +50,7 @@ class KafkaProducer:
         if not done.wait(1.0):
             raise DeliveryError(f"kafka://{topic}: no answer", passes=True)
         if outcome[0] is not None:
-            raise DeliveryError(f"kafka://{topic}: {outcome[0].str()}", passes=True)
+            raise DeliveryError(f"kafka://{topic}: {outcome[0].str()}", passes=outcome[0].code() not in _REFUSALS)
 
     def close(self) -> None:
         self._producer.flush(1.0)

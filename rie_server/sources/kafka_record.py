@@ -17,16 +17,16 @@ _RECORD_BYTES = 160
 _SIGNED = tuple(byte - 256 if byte > 127 else byte for byte in range(256))
 
 
-def source_record(message: Message, lane: str) -> SourceRecord:
+def source_record(message: Message, lane: str, topic: str, partition: int) -> SourceRecord:
     """
     Args:
         lane: ``topic-0``.
     """
-    topic, offset = message.topic() or "", message.offset() or 0
+    offset = message.offset() or 0
     kind, timestamp_ms = message.timestamp()
     document: dict[str, Any] = {
         "topic": topic,
-        "partition": message.partition(),
+        "partition": partition,
         "offset": offset,
         "timestamp": timestamp_ms,
         "timestampType": _TIMESTAMP_TYPES[kind],

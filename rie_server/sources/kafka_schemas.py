@@ -8,7 +8,6 @@ marked (``SourceRecord.invalid``), and never reaches the function.
 import base64
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
@@ -51,11 +50,11 @@ class SchemaDecoding:
                 if name == "value":
                     payload = decoded.encode() if self._is_json else raw
         except (InvalidPayloadError, UnknownSchemaError) as wrong:
-            return replace(record, invalid=str(wrong) or "unknown schema")
+            return record._replace(invalid=str(wrong) or "unknown schema")
         size_bytes = record.size_bytes + sum(
             _METADATA_BYTES + 2 * len(document.get(one, "")) for one in self._attributes
         )
-        return replace(record, document=document, payload=payload, size_bytes=size_bytes)
+        return record._replace(document=document, payload=payload, size_bytes=size_bytes)
 
     def _decode(self, framed: bytes, name: str, document: dict[str, Any]) -> tuple[bytes, str]:
         if len(framed) < _HEAD_BYTES or framed[:1] != _MAGIC:

@@ -17,6 +17,9 @@ FETCH_KILOBYTES = 16 * 1024
 """What librdkafka keeps ready; its own default of 64 MB for each mapping is too much for a laptop."""
 PARTITION_FETCH_BYTES = 256 * 1024
 """Small, so that records of all partitions come in turn: one lane would be full and the others empty otherwise."""
+FETCH_AGAIN_MS = 10
+"""How soon librdkafka fetches again after it had enough; by its own default it looks a second later, and a poller that
+has emptied it by then stands still."""
 
 
 def group_id(mapping: EventSourceMapping) -> str:
@@ -60,4 +63,5 @@ def consumer_settings(mapping: EventSourceMapping, cluster: KafkaCluster) -> Map
         "queued.max.messages.kbytes": FETCH_KILOBYTES,
         "max.partition.fetch.bytes": PARTITION_FETCH_BYTES,
         "fetch.wait.max.ms": 100,
+        "fetch.queue.backoff.ms": FETCH_AGAIN_MS,
     }

@@ -29,7 +29,7 @@ class Metrics:
     """
 
     def __init__(self, *, clock: Clock) -> None:
-        self.polls = PollMetrics()
+        self.polls = PollMetrics(self._destination_failed)
         self._clock = clock
         self._lock = threading.Lock()
         self._functions: dict[FunctionArn, FunctionCounts] = {}
@@ -69,14 +69,15 @@ class Metrics:
 
     def delivery_failed(self, delivery: Delivery, error: DeliveryError) -> None:
         del error
+        if delivery.kind is not DeliveryKind.DEAD_LETTER:
+            self._destination_failed(delivery.function)
+            return
         with self._lock:
-            # Records name $LATEST; whoever invoked without a qualifier did not.
-            is_latest = delivery.function.qualifier == LATEST
-            counts = self._of(delivery.function.unqualified if is_latest else delivery.function)
-            if delivery.kind is DeliveryKind.DEAD_LETTER:
-                counts.dead_letter_errors += 1
-            else:
-                counts.destination_failures += 1
+            self._of(_as_invoked(delivery.function)).dead_letter_errors += 1
+
+    def _destination_failed(self, function: FunctionArn) -> None:
+        with self._lock:
+            self._of(_as_invoked(function)).destination_failures += 1
 
     def ended(self, event: QueuedEvent, ending: EventEnding, outcomes: Sequence[DeliveryOutcome]) -> None:
         """AWS counts as dropped what was never run successfully, also when its record was delivered."""
@@ -107,3 +108,8 @@ class Metrics:
     def _new(self, function: FunctionArn) -> FunctionCounts:
         counts = self._functions[function] = FunctionCounts()
         return counts
+
+
+def _as_invoked(function: FunctionArn) -> FunctionArn:
+    """Records name $LATEST; whoever invoked without a qualifier did not."""
+    return function.unqualified if function.qualifier == LATEST else function

@@ -5,14 +5,21 @@ the server, and end with their mapping.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import EventSourceMapping
 from rie_server.telemetry.counts import PollCounts
 
 
 class PollMetrics:
-    def __init__(self) -> None:
+    """
+    Args:
+        on_delivery_failed: counts for a function what AWS does not count by mapping.
+    """
+
+    def __init__(self, on_delivery_failed: Callable[[FunctionArn], None] = lambda _function: None) -> None:
+        self._on_delivery_failed = on_delivery_failed
         self._lock = threading.Lock()
         self._mappings: dict[str, PollCounts] = {}
 
@@ -39,6 +46,9 @@ class PollMetrics:
     def delivered_on_failure(self, mapping: EventSourceMapping, count: int) -> None:
         with self._lock:
             self._of(mapping).delivered_on_failure += count
+
+    def delivery_failed(self, mapping: EventSourceMapping) -> None:
+        self._on_delivery_failed(mapping.function)
 
     def dropped(self, mapping: EventSourceMapping, count: int) -> None:
         with self._lock:

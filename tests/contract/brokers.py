@@ -1,9 +1,7 @@
 """One broker of each engine as the contract suite sees it: it publishes, breaks, and is a source."""
 
-import threading
 import uuid
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -53,24 +51,6 @@ class RabbitMq:
             address = address.with_auth(BasicAuth(username=rabbitmq.USER, password=password))
         return RabbitMqSource(mapping(queue, batch_size=batch_size), lambda: address, self.clock)
 
-    def create(self, queue: str) -> None:
-        connection = self.server.connect()
-        connection.channel().queue_declare(queue, durable=True)
-        connection.close()
-
-    def publish(self, queue: str, bodies: list[bytes], **properties: Any) -> None:
-        """Returns once all are stored."""
-        import pika  # noqa: PLC0415 - an extra
-
-        connection = self.server.connect()
-        channel = connection.channel()
-        channel.queue_declare(queue, durable=True)
-        channel.tx_select()
-        for body in bodies:
-            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties))
-        channel.tx_commit()
-        connection.close()
-
 
 class ActiveMq:
     name = "activemq"
@@ -93,29 +73,6 @@ class ActiveMq:
         if password is not None:
             address = replace(address, auth=BasicAuth(username=activemq.USER, password=password))
         return ActiveMqSource(mapping(queue, batch_size=batch_size), lambda: address, self.clock, self.clock)
-
-    def create(self, queue: str) -> None:
-        """ActiveMQ makes a queue when somebody asks for it."""
-
-    def publish(self, queue: str, bodies: list[bytes], **headers: Any) -> None:
-        """Returns once all are stored: the receipt of a commit comes after that."""
-        import stomp  # noqa: PLC0415 - an extra
-
-        stored = threading.Event()
-
-        class Receipts(stomp.ConnectionListener):
-            def on_receipt(self, frame: Any) -> None:
-                stored.set()
-
-        connection = self.server.connect()
-        connection.set_listener("receipts", Receipts())
-        transaction = connection.begin()
-        for body in bodies:
-            connection.send(f"/queue/{queue}", body, headers={"persistent": "true", **headers}, transaction=transaction)
-        connection.commit(transaction, receipt="stored")
-        assert stored.wait(30)
-        connection.disconnect("bye")
-        connection.transport.receiver_thread.join(5)
 
 
 Broker = RabbitMq | ActiveMq

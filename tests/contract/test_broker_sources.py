@@ -104,7 +104,7 @@ def test_messages_come_in_order_as_they_were_sent(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
     sent = [f"order {number}".encode() for number in range(50)]
-    broker.publish(queue, sent)
+    broker.server.publish(queue, sent)
 
     records = taken(open_source(broker, queue), len(sent))
 
@@ -116,7 +116,7 @@ def test_messages_come_in_order_as_they_were_sent(
 def test_an_acknowledged_message_never_comes_again(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.publish(queue, [b"a", b"b"])
+    broker.server.publish(queue, [b"a", b"b"])
     source = open_source(broker, queue)
     assert source.acknowledge(taken(source, 1)) == []
     source.close()
@@ -127,7 +127,7 @@ def test_an_acknowledged_message_never_comes_again(
 def test_messages_may_be_acknowledged_in_any_order_and_others_stay(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.publish(queue, [b"a", b"b", b"c", b"d", b"e"])
+    broker.server.publish(queue, [b"a", b"b", b"c", b"d", b"e"])
     source = open_source(broker, queue)
     a, b, c, d, _ = taken(source, 5)
     assert source.acknowledge([d, b]) == []
@@ -142,7 +142,7 @@ def test_messages_may_be_acknowledged_in_any_order_and_others_stay(
 def test_what_was_not_acknowledged_goes_back_when_the_source_is_closed(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.publish(queue, [b"a", b"b"])
+    broker.server.publish(queue, [b"a", b"b"])
     source = open_source(broker, queue)
     assert len(taken(source, 2)) == 2
     source.close()
@@ -155,7 +155,7 @@ def test_what_was_not_acknowledged_goes_back_when_the_source_is_closed(
 def test_a_message_that_was_released_comes_again_and_says_so(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.publish(queue, [b"a"])
+    broker.server.publish(queue, [b"a"])
     source = open_source(broker, queue)
     source.release(taken(source, 1))
 
@@ -167,17 +167,17 @@ def test_a_message_that_was_released_comes_again_and_says_so(
 def test_an_empty_queue_is_waited_for_and_then_nothing_comes(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.create(queue)
+    broker.server.create_queue(queue)
     assert list(open_source(broker, queue).receive(10, 0.05)) == []
 
 
 def test_a_message_that_comes_meanwhile_ends_the_wait(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.create(queue)
+    broker.server.create_queue(queue)
     source = open_source(broker, queue)
     assert list(source.receive(1, 0.05)) == []
-    sender = threading.Thread(target=broker.publish, args=(queue, [b"a"]), name="sender")
+    sender = threading.Thread(target=broker.server.publish, args=(queue, [b"a"]), name="sender")
     sender.start()
     assert bodies(taken(source, 1)) == [b"a"]
     sender.join()
@@ -186,7 +186,7 @@ def test_a_message_that_comes_meanwhile_ends_the_wait(
 def test_a_wrong_password_is_told_and_no_reason_to_hurry(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    broker.create(queue)
+    broker.server.create_queue(queue)
     refused = refusal(open_source(broker, queue, password="wrong"))
 
     assert str(refused).startswith("EVENT_SOURCE_AUTHN_ERROR: Lambda failed to authenticate the event source.")
@@ -197,7 +197,7 @@ def test_nothing_is_lost_when_the_broker_is_killed(
     broker: Broker, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
     sent = [f"order {number}".encode() for number in range(300)]
-    broker.publish(queue, sent)
+    broker.server.publish(queue, sent)
     source = open_source(broker, queue, batch_size=50)
     seen = taken(source, 100)
     assert source.acknowledge(seen[:50]) == []
@@ -226,14 +226,14 @@ def test_a_missing_queue_is_told_and_found_once_it_is_there(
     source = open_source(rabbitmq, queue)
     assert f"NOT_FOUND - no queue '{queue}' in vhost '/'" in str(refusal(source))
 
-    rabbitmq.publish(queue, [b"a"])
+    rabbitmq.server.publish(queue, [b"a"])
     assert bodies(taken(source, 1)) == [b"a"]
 
 
 def test_a_queue_that_is_deleted_is_told(
     rabbitmq: RabbitMq, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    rabbitmq.create(queue)
+    rabbitmq.server.create_queue(queue)
     source = open_source(rabbitmq, queue)
     assert list(source.receive(1, 0.05)) == []
     connection = rabbitmq.server.connect()
@@ -246,7 +246,7 @@ def test_a_queue_that_is_deleted_is_told(
 def test_a_rabbitmq_event_has_awss_shape(
     rabbitmq: RabbitMq, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    rabbitmq.publish(
+    rabbitmq.server.publish(
         queue,
         [b'{"id": 1}'],
         content_type="text/plain",
@@ -288,8 +288,8 @@ def test_a_rabbitmq_event_has_awss_shape(
 def test_an_activemq_event_has_awss_shape(
     activemq: ActiveMq, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    activemq.publish(queue, [b'{"id": 1}'], index="1", priority="7", **{"correlation-id": "c-1"})
-    activemq.publish(queue, [b"\x00\x01"], **{"content-length": 2})
+    activemq.server.publish(queue, [b'{"id": 1}'], index="1", priority="7", **{"correlation-id": "c-1"})
+    activemq.server.publish(queue, [b"\x00\x01"], **{"content-length": 2})
     source = open_source(activemq, queue)
     event = source.event(taken(source, 2))
 
@@ -306,7 +306,7 @@ def test_an_activemq_event_has_awss_shape(
 def test_a_message_that_fails_seven_times_goes_to_the_dead_letter_queue(
     activemq: ActiveMq, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    activemq.publish(queue, [b"poison"])
+    activemq.server.publish(queue, [b"poison"])
     source = open_source(activemq, queue)
     for _ in range(7):
         source.release(taken(source, 1))
@@ -318,7 +318,7 @@ def test_a_message_that_fails_seven_times_goes_to_the_dead_letter_queue(
 def test_a_message_that_nobody_tried_has_not_failed_however_often_it_is_given_back(
     activemq: ActiveMq, queue: str, open_source: Callable[..., QueueSource]
 ) -> None:
-    activemq.publish(queue, [b"a"])
+    activemq.server.publish(queue, [b"a"])
     source = open_source(activemq, queue)
     for _ in range(6):
         source.release(taken(source, 1))

@@ -54,6 +54,8 @@ class Function:
     def disable(self, reason: str) -> None:
         self.disabled = reason
 
+    def delivery_failed(self, mapping: EventSourceMapping) -> None: ...
+
     def dropped(self, mapping: EventSourceMapping, count: int) -> None:
         self.dropped_count += count
 

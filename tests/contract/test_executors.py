@@ -22,6 +22,7 @@ from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.log_record import LogRecord
 from rie_server.owner import current_owner
 from rie_server.ports import Executor, RunningEnvironment
 from tests.conftest import wait_until
@@ -43,6 +44,21 @@ def say(text):
 
 def say_aside(text):
     os.write(2, text.encode())
+
+def log(lines):
+    import logging
+    print("before", flush=True)
+    logging.getLogger().error("\\n".join(lines))
+    print("after", flush=True)
+
+def log_and_leave():
+    import logging
+    logging.getLogger().error("last\\nwords")
+    os._exit(1)
+
+def resolve(name):
+    import socket
+    return socket.gethostbyname(name)
 
 def leave(status):
     print("leaving", flush=True)
@@ -120,6 +136,7 @@ exit 3
 class Observer:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.records: list[LogRecord] = []
         self.exits: list[EnvironmentExit] = []
         self.exited = threading.Event()
         self.lines_at_exit = 0
@@ -129,6 +146,10 @@ class Observer:
 
     def on_output(self, line: bytes) -> None:
         self.lines.append(line)
+
+    def on_record(self, record: LogRecord) -> None:
+        self.records.append(record)
+        self.lines.append(record.text)
 
     def on_exit(self, exit_: EnvironmentExit) -> None:
         self.lines_at_exit = len(self.lines)
@@ -277,6 +298,26 @@ def test_a_started_environment_asks_for_events_and_answers_them(bench: Bench) ->
     assert variables["GREETING"] == "hello"
 
 
+def test_a_record_of_several_lines_stays_one_record_in_its_place(bench: Bench) -> None:
+    started = bench.start()
+    started.api.invoke({"do": "log", "lines": ["one", "two"]})
+    wait_until(lambda: b"after" in started.observer.lines)
+    started.running.flush_output()
+    [record] = started.observer.records
+    assert record.text.startswith(b"[ERROR]\t")
+    assert record.text.endswith(b"\tone\ntwo")
+    assert record.level in ("ERROR", None), "the runtime tells the level where a log format is set"
+    assert record.at_epoch_seconds == pytest.approx(time.time(), abs=30)
+    assert started.observer.lines == [b"before", record.text, b"after"]
+
+
+def test_the_last_record_of_a_runtime_is_not_lost(bench: Bench) -> None:
+    started = bench.start()
+    started.api.events.put({"do": "log_and_leave"})
+    started.observer.exit()
+    assert [record.text[-10:] for record in started.observer.records] == [b"last\nwords"]
+
+
 def test_an_environment_sees_the_given_variables_and_nothing_of_the_servers(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +421,13 @@ def test_a_crash_is_told_as_its_signal(bench: Bench) -> None:
     started = bench.start()
     started.api.events.put({"do": "crash"})
     assert started.observer.exit() == EnvironmentExit(signal=signal.SIGSEGV)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_runtime_that_sends_itself_a_signal_ends_by_it(bench: Bench, number: int) -> None:
+    started = bench.start()
+    started.api.events.put({"do": "kill_itself", "number": number})
+    assert started.observer.exit() == EnvironmentExit(signal=number)
 
 
 def test_memory_beyond_the_limit_ends_the_environment_as_out_of_memory(bench: Bench) -> None:
@@ -742,6 +790,12 @@ def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next
 
 
 @pytest.mark.docker
+def test_a_container_knows_itself_by_the_name_under_which_extensions_listen(docker_bench: Bench) -> None:
+    started = docker_bench.start()
+    _, address = started.api.invoke({"do": "resolve", "name": "sandbox.localdomain"})
+    assert address == docker_bench.endpoints.sources[started.spec.environment_id]
+
+
 def test_a_container_is_as_confined_as_awss_sandbox(docker_bench: Bench) -> None:
     started = docker_bench.start(memory_mb=256, ephemeral_storage_mb=600)
     _, facts = started.api.invoke({"do": "facts"})
@@ -795,23 +849,51 @@ def test_an_image_that_does_not_exist_is_refused_and_leaves_nothing(docker_bench
     assert docker_bench.endpoints.open == {}
 
 
+CANNOT_START = [
+    (ImageConfig(entry_point=("/no/such/program",)), "fork/exec /no/such/program: no such file or directory"),
+    (ImageConfig(entry_point=("no-such-program",)), "fork/exec no-such-program: executable file not found in $PATH"),
+    (ImageConfig(entry_point=("/etc/hostname",)), "fork/exec /etc/hostname: permission denied"),
+]
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    ("config", "error_type"),
-    [
-        (ImageConfig(entry_point=("/no/such/program",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(entry_point=("no-such-program",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(entry_point=("/etc/hostname",)), "Runtime.InvalidEntrypoint"),
-        (ImageConfig(working_directory="/etc/passwd"), "Runtime.InvalidWorkingDir"),
-    ],
-)
-def test_an_image_that_cannot_start_is_refused_with_awss_type_and_leaves_nothing(
-    docker_bench: Bench, config: ImageConfig, error_type: str
+@pytest.mark.parametrize(("config", "words"), CANNOT_START)
+def test_an_entry_point_that_cannot_start_is_told_in_awss_words(
+    docker_bench: Bench, config: ImageConfig, words: str
 ) -> None:
     image = f"rie-server/{docker_bench.runtime}"
+    started = docker_bench.start(wait=False, image_uri=image, runtime=None, code_directory=None, image_config=config)
+    assert started.observer.exit() == EnvironmentExit(launch_error=words)
+    assert started.observer.lines == []
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("config", "words"), CANNOT_START)
+def test_beside_extensions_an_entry_point_that_cannot_start_is_told_in_awss_words(
+    docker_bench: Bench, images: list[str], config: ImageConfig, words: str
+) -> None:
+    function = with_extensions(docker_bench, images, {"stays": SLEEPS})
+    started = docker_bench.start(wait=False, **{**function, "image_config": config})
+    assert started.observer.exit() == EnvironmentExit(launch_error=words)
+
+
+@pytest.mark.docker
+def test_an_image_without_its_working_directory_is_refused_and_leaves_nothing(docker_bench: Bench) -> None:
+    image = f"rie-server/{docker_bench.runtime}"
+    config = ImageConfig(working_directory="/etc/passwd")
     with pytest.raises(EnvironmentStartError) as refused:
         docker_bench.start(wait=False, image_uri=image, runtime=None, code_directory=None, image_config=config)
-    assert refused.value.error_type == error_type
+    assert refused.value.error_type == "Runtime.InvalidWorkingDir"
+    assert docker_bench.left() == []
+    assert docker_bench.endpoints.open == {}
+
+
+@pytest.mark.docker
+def test_more_than_ten_extensions_are_too_many_and_leave_nothing(docker_bench: Bench, images: list[str]) -> None:
+    function = with_extensions(docker_bench, images, {f"extension-{number}": SLEEPS for number in range(11)})
+    with pytest.raises(EnvironmentStartError) as refused:
+        docker_bench.start(wait=False, **function)
+    assert refused.value.error_type == "Extension.TooManyExtensions"
     assert docker_bench.left() == []
     assert docker_bench.endpoints.open == {}
 
@@ -832,8 +914,8 @@ def test_containers_of_a_server_that_is_gone_are_removed_and_those_of_a_living_o
     docker_bench.start()
     executor = docker_bench.executor
     assert executor.remove_orphans() == 0
-    executor._owner, own = "999999999:1", executor._owner
+    executor._planner._owner, own = "999999999:1", executor._planner._owner
     docker_bench.start()
-    executor._owner = own
+    executor._planner._owner = own
     assert executor.remove_orphans() == 1
     assert len(docker_bench.left()) == 1

@@ -304,6 +304,9 @@ class CountingObserver:
     def delivered_on_failure(self, mapping: EventSourceMapping, count: int) -> None:
         self._count("delivered_on_failure", count)
 
+    def delivery_failed(self, mapping: EventSourceMapping) -> None:
+        self._count("delivery_failed", 1)
+
     def dropped(self, mapping: EventSourceMapping, count: int) -> None:
         self._count("dropped", count)
 

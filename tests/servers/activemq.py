@@ -1,25 +1,19 @@
 """An ActiveMQ of the tests' own: Debian's ``activemq`` as one Java process in a private folder, with STOMP alone.
 
-``with ActiveMqServer() as activemq:`` starts it on a free loopback port and ends it by its process id. ``kill`` and
-``start`` let a test crash it and bring it back with what it had stored.
+``with ActiveMqServer() as activemq:`` starts it and ends it (``broker``).
 """
 
 import shutil
 import socket
-import subprocess
-import tempfile
-import time
+import threading
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-
-import pytest
+from typing import Any
 
 from tests.conftest import free_port, require
+from tests.servers.broker import Broker
 
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
 HOME = Path("/usr/share/activemq")
 USER, PASSWORD = "lambda", "let me in"
 CONFIGURATION = """
@@ -40,7 +34,7 @@ CONFIGURATION = """
 """
 
 
-class ActiveMqServer:
+class ActiveMqServer(Broker):
     """
     Attributes:
         port: of STOMP on 127.0.0.1.
@@ -51,62 +45,27 @@ class ActiveMqServer:
             require("activemq", "stomp.py is not installed")
         if not HOME.is_dir() or shutil.which("java") is None:
             require("activemq", f"there is no {HOME} or no Java")
-        self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="rie-activemq-"))
-        (self._folder / "conf").mkdir()
-        text = CONFIGURATION.format(base=self._folder, port=self.port, user=USER, password=PASSWORD)
-        (self._folder / "conf" / "activemq.xml").write_text(text)
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__("ActiveMQ")
 
     @property
     def url(self) -> str:
         return f"stomp://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def _choose_ports(self) -> None:
+        self.port = free_port()
+        (self._folder / "conf").mkdir(exist_ok=True)
+        text = CONFIGURATION.format(base=self._folder, port=self.port, user=USER, password=PASSWORD)
+        (self._folder / "conf" / "activemq.xml").write_text(text)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def start(self) -> None:
+    def _command(self) -> Sequence[str | Path]:
         base = self._folder
         settings = {"home": HOME, "base": base, "conf": base / "conf", "data": base / "data"}
-        with (base / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                [
-                    *("java", "-Xmx256m", "-XX:+UseSerialGC"),
-                    *(f"-Dactivemq.{name}={value}" for name, value in settings.items()),
-                    *("-cp", f"{base}/conf:{HOME}/lib/*:{HOME}/lib/optional/*"),
-                    *("org.apache.activemq.console.Main", "start", f"xbean:file:{base}/conf/activemq.xml"),
-                ],
-                cwd=base,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"ActiveMQ does not answer: {(base / 'output').read_text(errors='replace')}")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """SIGKILL, as when the machine goes down."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def close(self) -> None:
-        self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        return [
+            *("java", "-Xmx256m", "-XX:+UseSerialGC"),
+            *(f"-Dactivemq.{name}={value}" for name, value in settings.items()),
+            *("-cp", f"{base}/conf:{HOME}/lib/*:{HOME}/lib/optional/*"),
+            *("org.apache.activemq.console.Main", "start", f"xbean:file:{base}/conf/activemq.xml"),
+        ]
 
     def connect(self) -> Any:
         """A connection of stomp.py's for the test itself, which disconnects it."""
@@ -115,6 +74,49 @@ class ActiveMqServer:
         connection = stomp.Connection12([("127.0.0.1", self.port)], auto_content_length=False)
         connection.connect(USER, PASSWORD, wait=True)
         return connection
+
+    def create_queue(self, queue: str) -> None:
+        """ActiveMQ makes a queue when somebody asks for it."""
+
+    def publish(self, queue: str, bodies: Sequence[bytes], **headers: Any) -> None:
+        """Returns once all are stored: the receipt of a commit comes after that."""
+        import stomp  # noqa: PLC0415 - an extra
+
+        stored = threading.Event()
+
+        class Receipts(stomp.ConnectionListener):
+            def on_receipt(self, frame: Any) -> None:
+                stored.set()
+
+        connection = self.connect()
+        connection.set_listener("receipts", Receipts())
+        transaction = connection.begin()
+        for body in bodies:
+            connection.send(f"/queue/{queue}", body, headers={"persistent": "true", **headers}, transaction=transaction)
+        connection.commit(transaction, receipt="stored")
+        assert stored.wait(30)
+        connection.disconnect("bye")
+        connection.transport.receiver_thread.join(5)
+
+    def taken(self, queue: str, seconds: float) -> list[bytes]:
+        """What a consumer of the test's own gets from ``queue`` in this time."""
+        import stomp  # noqa: PLC0415 - an extra
+
+        found: list[bytes] = []
+        came = threading.Event()
+
+        class Messages(stomp.ConnectionListener):
+            def on_message(self, frame: Any) -> None:
+                found.append(str(frame.body).encode())
+                came.set()
+
+        connection = self.connect()
+        connection.set_listener("messages", Messages())
+        connection.subscribe(f"/queue/{queue}", "1", ack="auto")
+        came.wait(seconds)
+        connection.disconnect("bye")
+        connection.transport.receiver_thread.join(5)
+        return found
 
     def _answers(self) -> bool:
         """A handshake, so that nobody else who listens there is taken for it."""

@@ -6,6 +6,7 @@ runs it on threads of this process. ``stop`` and ``start`` cut every connection 
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -127,11 +128,20 @@ class DocumentDbServer:
             return
         self._server.shutdown()
         self._thread.join()
-        for connection in list(self.connections):
-            connection.shutdown(socket.SHUT_RDWR)
+        self._cut_all()
         self._server.server_close()
         self.cursors.clear()
         self._server = None
+
+    def change_password(self, password: str) -> None:
+        """Of ``USER``; who is connected has to come again."""
+        self.password = password
+        self._cut_all()
+
+    def _cut_all(self) -> None:
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):  # it has just ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
 
     def expire(self) -> None:
         """Forgets all changes so far, and with them every open cursor."""

@@ -1,30 +1,27 @@
 """A Kafka of the tests' own: Apache Kafka in KRaft mode, one broker in a private folder on free loopback ports.
 
-``with KafkaServer() as kafka:`` starts it, waits until it answers, and ends it by its process id. ``kill`` and
-``start`` let a test crash it and bring it back with what it had stored. Its jars come from Maven Central, once, into
+``with KafkaServer() as kafka:`` starts it and ends it (``broker``). Its jars come from Maven Central, once, into
 ``~/.cache/rie-server-tests``; they are fetched only where ``RIE_REQUIRE`` names ``kafka``.
 """
 
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from tests.conftest import free_port, require
+from tests.servers.broker import START_SECONDS, Broker
 from tests.servers.certificates import Certificates
 
 VERSION = "4.3.1"
-START_SECONDS = 60.0
 USER, PASSWORD = "alice", "alice-secret"
 HEAP = ("-Xms128m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _JAAS = "org.apache.kafka.common.security"
@@ -60,7 +57,7 @@ def _jars() -> Path:
     return jars
 
 
-class KafkaServer:
+class KafkaServer(Broker):
     """
     Attributes:
         plaintext, sasl, ssl, sasl_ssl, mtls: the address of each listener. ``sasl`` and ``sasl_ssl`` know ``USER`` by
@@ -74,62 +71,50 @@ class KafkaServer:
         if shutil.which("java") is None:
             require("kafka", "there is no java")
         self._jars = _jars()
-        self._folder = Path(tempfile.mkdtemp(prefix="rie-kafka-"))
+        super().__init__("Kafka")
         self.certificates = Certificates(self._folder)
+        self._ports: dict[str, int] = {}
+
+    def _choose_ports(self) -> None:
         self._ports = {name: free_port() for name in ("plain", "sasl", "ssl", "saslssl", "mtls", "controller")}
         self.plaintext, self.sasl, self.ssl, self.sasl_ssl, self.mtls, _ = (
             f"127.0.0.1:{port}" for port in self._ports.values()
         )
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_formatted = False
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Starts it, with whatever an earlier start has stored, and waits until it answers."""
         settings = self._folder / "server.properties"
-        if not self._is_formatted:
-            settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
-            self._format(settings)
-        with (self._folder / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                [*self._java(), "kafka.Kafka", str(settings)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=self._folder,
-                start_new_session=True,
-            )
-        self._wait_ready(self._process)
+        settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
+        # The voters' ports are among what is stored.
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        self._format(settings)
 
-    def kill(self) -> None:
-        """SIGKILL, as when the machine goes down."""
-        self._end(signal.SIGKILL)
+    def _command(self) -> Sequence[str | Path]:
+        return [*self._java(), "kafka.Kafka", self._folder / "server.properties"]
 
-    def stop(self) -> None:
-        """SIGTERM, as when it is updated."""
-        self._end(signal.SIGTERM)
+    def _answers(self) -> bool:
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - an extra
 
-    def close(self) -> None:
-        self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        admin = AdminClient({"bootstrap.servers": self.plaintext, "reconnect.backoff.max.ms": 100, "log_level": 0})
+        try:
+            return bool(admin.list_topics(timeout=1).brokers)
+        except KafkaException:
+            return False
 
     def create_topic(self, name: str, partitions: int = 1) -> None:
         from confluent_kafka.admin import AdminClient, NewTopic  # noqa: PLC0415 - an extra
 
         admin = AdminClient({"bootstrap.servers": self.plaintext})
         admin.create_topics([NewTopic(name, num_partitions=partitions)])[name].result(30)
+
+    def delete_topic(self, name: str) -> None:
+        """Returns once the broker does not know it any more."""
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - an extra
+
+        admin = AdminClient({"bootstrap.servers": self.plaintext})
+        admin.delete_topics([name])[name].result(30)
+        deadline = time.monotonic() + START_SECONDS
+        while name in admin.list_topics(timeout=5).topics:
+            assert time.monotonic() < deadline, f"{name} is still there"
+            time.sleep(0.05)
 
     def produce(self, topic: str, messages: Iterable[Mapping[str, Any]]) -> None:
         """Each message is what ``Producer.produce`` takes: value, key, partition, headers, timestamp."""
@@ -201,7 +186,6 @@ class KafkaServer:
         )
         if done.returncode != 0:
             pytest.fail(f"Kafka's storage cannot be formatted: {done.stdout}{done.stderr}")
-        self._is_formatted = True
 
     def _settings(self) -> dict[str, str]:
         ports, folder = self._ports, self._folder
@@ -243,24 +227,3 @@ class KafkaServer:
                     f"{_JAAS}.scram.ScramLoginModule required;"
                 )
         return own
-
-    def _wait_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - an extra
-
-        deadline = time.monotonic() + START_SECONDS
-        admin = AdminClient({"bootstrap.servers": self.plaintext, "reconnect.backoff.max.ms": 100, "log_level": 0})
-        while True:
-            try:
-                if admin.list_topics(timeout=1).brokers:
-                    return
-            except KafkaException:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    output = (self._folder / "output").read_text(errors="replace")
-                    pytest.fail(f"Kafka does not answer: {output[-4000:]}")
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.send_signal(how)
-            process.wait(60)

@@ -1,34 +1,27 @@
 """A RabbitMQ of the tests' own: Debian's ``rabbitmq-server`` in a private folder, on free loopback ports.
 
-``with RabbitMqServer() as rabbitmq:`` starts it, waits until it answers, and ends it, and the ``epmd`` that it has
-started, by their process ids. ``kill`` and ``start`` let a test crash it and bring it back with what it had stored.
+``with RabbitMqServer() as rabbitmq:`` starts it and ends it, with the ``epmd`` that it has started (``broker``).
 """
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-
-import pytest
+from typing import Any
 
 from tests.conftest import free_port, process_table, require
+from tests.servers.broker import Broker
 
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
 USER, PASSWORD = "guest", "guest"
 
 
-class RabbitMqServer:
+class RabbitMqServer(Broker):
     """
     Attributes:
         port: of AMQP on 127.0.0.1.
@@ -39,24 +32,24 @@ class RabbitMqServer:
             require("rabbitmq", "pika is not installed")
         if not SERVER.exists():
             require("rabbitmq", f"there is no {SERVER}")
-        self.port = free_port()
-        self._epmd_port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="rie-rabbitmq-"))
-        self._environ = self._world()
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__("RabbitMQ")
+        self._epmd_port = 0
+        self._world: dict[str, str] = {}
 
     @property
     def url(self) -> str:
         return f"amqp://127.0.0.1:{self.port}"
 
-    def _world(self) -> dict[str, str]:
+    def _choose_ports(self) -> None:
         """Everything that RabbitMQ would otherwise find in the machine's own folders."""
+        self._end_epmds()
+        self.port, self._epmd_port = free_port(), free_port()
         folder = self._folder
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\nloopback_users = none\nlog.file.level = warning\n"
         )
         (folder / "enabled_plugins").write_text("[].\n")
-        return {
+        self._world = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(folder),
@@ -73,58 +66,22 @@ class RabbitMqServer:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
         }
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def _command(self) -> Sequence[str | Path]:
+        return (SERVER,)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Starts it, with whatever an earlier start has stored, and waits until it takes connections."""
-        with (self._folder / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                [SERVER],
-                env=self._environ,
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"RabbitMQ does not answer: {(self._folder / 'output').read_text(errors='replace')}")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """SIGKILL, as when the machine goes down."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """SIGTERM, as when it is updated."""
-        self._end(signal.SIGTERM)
+    def _environ(self) -> Mapping[str, str]:
+        return self._world
 
     def close(self) -> None:
-        self.kill()
-        for pid in self._epmds():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        super().close()
+        self._end_epmds()
 
     def control(self, *arguments: str) -> None:
         """Runs ``rabbitmqctl``: users, virtual hosts, policies."""
-        node = self._environ["RABBITMQ_NODENAME"]
+        node = self._world["RABBITMQ_NODENAME"]
         done = subprocess.run(
             [CONTROL, "-q", "-n", node, *arguments],
-            env=self._environ,
+            env=self._world,
             cwd=self._folder,
             capture_output=True,
             text=True,
@@ -141,6 +98,34 @@ class RabbitMqServer:
             pika.ConnectionParameters("127.0.0.1", self.port, virtual_host, credentials, heartbeat=0)
         )
 
+    def create_queue(self, queue: str, *, virtual_host: str = "/") -> None:
+        self.publish(queue, [], virtual_host=virtual_host)
+
+    def delete_queue(self, queue: str) -> None:
+        connection = self.connect()
+        connection.channel().queue_delete(queue)
+        connection.close()
+
+    def publish(self, queue: str, bodies: Sequence[bytes], *, virtual_host: str = "/", **properties: Any) -> None:
+        """To a queue that is made if it is not there; returns once all are stored."""
+        import pika  # noqa: PLC0415 - an extra
+
+        connection = self.connect(virtual_host)
+        channel = connection.channel()
+        channel.queue_declare(queue, durable=True)
+        channel.tx_select()
+        for body in bodies:
+            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties))
+        channel.tx_commit()
+        connection.close()
+
+    def waiting(self, queue: str) -> int:
+        """Messages that the broker holds and has given to nobody."""
+        connection = self.connect()
+        count = connection.channel().queue_declare(queue, passive=True).method.message_count
+        connection.close()
+        return int(count)
+
     def _answers(self) -> bool:
         """An AMQP server that is asked in an unknown dialect answers with its own, once it is up."""
         try:
@@ -150,18 +135,10 @@ class RabbitMqServer:
         except OSError:
             return False
 
-    def _end(self, how: signal.Signals) -> None:
-        """The wrapper runs the virtual machine as its child or becomes it; the session holds both."""
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, how)
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-        self._process = None
+    def _end_epmds(self) -> None:
+        for pid in self._epmds():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _epmds(self) -> list[int]:
         """Erlang's port mapper leaves the session of whoever starts it, so it is known by its port alone."""

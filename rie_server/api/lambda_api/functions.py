@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rie_server.api.lambda_api.code_download import code_path
+from rie_server.api.lambda_api.code_signing import check_code_signing_config
 from rie_server.api.lambda_api.paging import page
 from rie_server.api.lambda_api.scope import Operation, Scope, unqualified_only
 from rie_server.api.lambda_api.versions import place_of_version
-from rie_server.errors import CodeSigningConfigNotFoundException, InvalidParameterValueException
+from rie_server.errors import InvalidParameterValueException
 from rie_server.limits import LIST_FUNCTIONS_PAGE
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_description import describe, describe_code, describe_concurrency, describe_in_list
@@ -20,10 +21,7 @@ from rie_server.registry.versions import versions_of
 
 def create_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
     if "CodeSigningConfigArn" in members:
-        raise CodeSigningConfigNotFoundException(
-            "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
-            f"{members['CodeSigningConfigArn']}."
-        )
+        check_code_signing_config(scope, members["CodeSigningConfigArn"])
     return describe(scope.registry.create(scope.function(members), members))
 
 
@@ -86,19 +84,6 @@ def delete_function(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, An
     return {"StatusCode": 204}
 
 
-def get_function_code_signing_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    """No function has one; infrastructure tools ask for it on every read."""
-    scope.registry.get(scope.function(members).unqualified)
-    return {}
-
-
-def get_runtime_management_config(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The runtime is the one of this machine, always its newest."""
-    function = scope.function(members)
-    version = scope.registry.get(function).version
-    return {"UpdateRuntimeOn": "Auto", "FunctionArn": str(function.qualified(version))}
-
-
 def _function_itself(scope: Scope, members: Mapping[str, Any]) -> FunctionArn:
     function = scope.function(members)
     return function.unqualified if function.qualifier == LATEST else unqualified_only(function)
@@ -112,6 +97,4 @@ OPERATIONS: Mapping[str, Operation] = {
     "UpdateFunctionCode": update_function_code,
     "UpdateFunctionConfiguration": update_function_configuration,
     "DeleteFunction": delete_function,
-    "GetFunctionCodeSigningConfig": get_function_code_signing_config,
-    "GetRuntimeManagementConfig": get_runtime_management_config,
 }

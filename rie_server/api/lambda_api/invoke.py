@@ -5,19 +5,22 @@ model's own validation, so that the messages have one source.
 """
 
 import base64
-import binascii
-import json
 from collections.abc import Callable
 from functools import partial
 
 from rie_server.api.exchange import JSON, Deferred, HotRoute, Reply, Request
 from rie_server.api.lambda_api.durable_entry import check_named, start_execution
 from rie_server.api.lambda_api.event_entry import queue_event
-from rie_server.api.lambda_api.invoke_input import called_function, event_payload, trace_header
+from rie_server.api.lambda_api.invoke_input import (
+    called_function,
+    decoded_client_context,
+    event_payload,
+    trace_header,
+)
 from rie_server.api.lambda_api.rendering import error_reply
 from rie_server.config import Settings
 from rie_server.durable.starting import DurableStarts
-from rie_server.errors import InvalidRequestContentException, LambdaError
+from rie_server.errors import LambdaError
 from rie_server.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES
 from rie_server.model.durable_life import check_startable
 from rie_server.model.invocation import InvocationType, InvokeRequest, InvokeResult
@@ -86,7 +89,7 @@ class InvokeOperation:
                 payload=event_payload(request.body, SYNC_PAYLOAD_BYTES, InvocationType.REQUEST_RESPONSE),
                 request_id=request_id,
                 want_log_tail=log_type == "Tail",
-                client_context=_client_context(client_context) if client_context else None,
+                client_context=decoded_client_context(client_context) if client_context else None,
                 trace_header=trace_header(request, self._clock),
                 tenant_id=tenant_id,
                 durable_execution_name=execution_name,
@@ -105,18 +108,6 @@ class InvokeOperation:
         accepted = Reply(202, (*_CONTENT, ("x-amzn-RequestId", request_id)))
         payload = event_payload(request.body, ASYNC_PAYLOAD_BYTES, InvocationType.EVENT)
         return queue_event(self._events, self._clock, request, function, payload=payload, accepted=accepted)
-
-
-def _client_context(header: str) -> str:
-    try:
-        text = base64.b64decode(header, validate=True).decode()
-        context = json.loads(text)
-    except (binascii.Error, ValueError, RecursionError):
-        context = None
-    if not isinstance(context, dict):
-        raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")
-    # A header carries one line: JSON that was pretty-printed is written anew.
-    return text if text.isascii() and text.isprintable() else json.dumps(context, separators=(",", ":"))
 
 
 def _deliver(deferred: Deferred, request: InvokeRequest, result: InvokeResult) -> None:

@@ -3,6 +3,9 @@
 Pure but for the trace's randomness; on the road of every invocation, so a function's name is parsed once.
 """
 
+import base64
+import binascii
+import json
 from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
@@ -10,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 from rie_server.api.exchange import Request
 from rie_server.api.lambda_api.rendering import request_scope
 from rie_server.config import Settings
-from rie_server.errors import LambdaError, RequestTooLargeException
+from rie_server.errors import InvalidRequestContentException, LambdaError, RequestTooLargeException
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.invocation import InvocationType
 from rie_server.model.json_payload import check_json
@@ -57,6 +60,23 @@ def event_payload(body: bytes, limit_bytes: int, invocation_type: InvocationType
         )
     check_json(body)
     return body
+
+
+def decoded_client_context(header: str) -> str:
+    """``X-Amz-Client-Context`` as the line of JSON that a runtime gets.
+
+    Raises:
+        InvalidRequestContentException: no JSON object in Base64.
+    """
+    try:
+        text = base64.b64decode(header, validate=True).decode()
+        context = json.loads(text)
+    except (binascii.Error, ValueError, RecursionError):
+        context = None
+    if not isinstance(context, dict):
+        raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")
+    # A header carries one line: JSON that was pretty-printed is written anew.
+    return text if text.isascii() and text.isprintable() else json.dumps(context, separators=(",", ":"))
 
 
 def trace_header(request: Request, clock: Clock) -> str:

@@ -15,7 +15,9 @@ from rie_server.api.exchange import Deferred, HotOperation, HotRoute, Reply, Req
 from rie_server.api.lambda_api import (
     account,
     aliases,
+    capacity_providers,
     code_download,
+    code_signing,
     concurrency,
     durable_callbacks,
     durable_executions,
@@ -28,6 +30,7 @@ from rie_server.api.lambda_api import (
     policy,
     provisioned_concurrency,
     recursion,
+    runtime_management,
     tags,
     versions,
 )
@@ -63,6 +66,9 @@ _OPERATIONS: Mapping[str, Operation] = {
     **functions.OPERATIONS,
     **versions.OPERATIONS,
     **layers.OPERATIONS,
+    **code_signing.OPERATIONS,
+    **capacity_providers.OPERATIONS,
+    **runtime_management.OPERATIONS,
     **aliases.OPERATIONS,
     **policy.OPERATIONS,
     **function_urls.OPERATIONS,

@@ -7,8 +7,11 @@ Never block. Thread-safe.
 import json
 from collections.abc import Callable
 
-from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request
+from rie_server.api.body_stream import BodyStream
+from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request, StreamedRequest
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
+from rie_server.api.runtime_api.streamed_body import StreamedBody
+from rie_server.api.runtime_api.telemetry import TelemetryApi
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.mailbox import Mailbox
@@ -18,8 +21,8 @@ PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = f"{PREFIX}invocation/"
 _JSON_CONTENT = ("Content-Type", JSON)
 _ACCEPTED = ConstantReply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
+_STREAM_CONTENT = "application/octet-stream"
 _RESTORED = ConstantReply(200, (_JSON_CONTENT,), b"")
-_RESPONSE_MODES = (None, "streaming")
 
 
 class NextPoll:
@@ -55,8 +58,11 @@ class NextPoll:
 class RuntimeApi:
     """Answers everything that comes in on a Runtime API listener."""
 
-    def __init__(self, *, mailbox: Mailbox, identities: EnvironmentIdentities) -> None:
+    def __init__(
+        self, *, mailbox: Mailbox, identities: EnvironmentIdentities, telemetry: TelemetryApi | None = None
+    ) -> None:
         self._mailbox = mailbox
+        self._telemetry = telemetry
         self._identities = identities
         self.hot_routes = (
             HotRoute(listener="runtime", method="GET", prefix=f"{_INVOCATION}next", suffix="", operation=self.next),
@@ -79,6 +85,8 @@ class RuntimeApi:
             return self._failed(request, self._mailbox.restore_error)
         if method == "GET" and path == "/2018-06-01/ping":
             return Reply(200, (("Content-Type", "text/plain"),), b"pong")
+        if self._telemetry is not None and self._telemetry.answers(method, path):
+            return self._telemetry(request)
         return _error(404, "ResourceNotFound", f"The Runtime API has no {method} {path}")
 
     def next(self, request: Request) -> Reply | Deferred:
@@ -94,18 +102,34 @@ class RuntimeApi:
             return _rendered(error)
         return poll.deferred
 
-    def response(self, request: Request) -> Reply:
+    def response(self, request: Request) -> Reply | Deferred:
         environment_id = self._identities.environment_of(request)
         if environment_id is None:
             return _stranger()
         request_id = _request_id(request.path, "/response")
         try:
-            if request.headers.get("lambda-runtime-function-response-mode") not in _RESPONSE_MODES:
+            mode = request.headers.get("lambda-runtime-function-response-mode")
+            if mode is not None:
+                if mode == "streaming":
+                    return self._streamed(environment_id, request_id, request)
                 self._mailbox.unreadable_response(environment_id, request_id)
             self._mailbox.response(environment_id, request_id, request.body)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED
+
+    def _streamed(self, environment_id: str, request_id: str, request: Request) -> Reply | Deferred:
+        """A response in pieces; one piece where the server has read the whole of it."""
+        content_type = request.headers.get("content-type", _STREAM_CONTENT)
+        arriving = request.stream if isinstance(request, StreamedRequest) else None
+        body = arriving or BodyStream()
+        response = self._mailbox.begin_response(environment_id, request_id, content_type, body.hold)
+        deferred = Deferred(request.connection)
+        body.attach(StreamedBody(response, deferred, accepted=_ACCEPTED, rendered=_rendered))
+        if arriving is None:
+            body.write(request.body)
+            body.finish()
+        return deferred
 
     def error(self, request: Request) -> Reply:
         environment_id = self._identities.environment_of(request)

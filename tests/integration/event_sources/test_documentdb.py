@@ -4,7 +4,7 @@ The cluster is the tests' own (``servers/documentdb``), or the replica set that 
 who may read and write every database.
 """
 
-import json
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +21,7 @@ from tests.integration.event_sources.recording import (
     settled,
     wait_for_result,
 )
+from tests.integration.event_sources.stories import Story, serving
 from tests.integration.events.crashing import crash
 from tests.integration.invoke.deploying import error_of
 from tests.servers.documentdb import PASSWORD, USER, DocumentDbServer
@@ -31,89 +32,58 @@ MONGODB_URI = os.environ.get("MONGODB_URI", "")
 of_its_own = pytest.mark.skipif(bool(MONGODB_URI), reason="a cluster of somebody else's is neither stopped nor changed")
 
 
-class Setting:
+class ClusterStory(Story):
     """
     Attributes:
-        client: of the Lambda API.
         cluster: None where it is somebody else's.
     """
 
     def __init__(self, cluster: DocumentDbServer | None, moto: MotoServer, rie: RieServer, folder: Path) -> None:
         from pymongo import MongoClient  # noqa: PLC0415 - an extra
 
-        self.cluster, self.moto, self.rie, self.folder = cluster, moto, rie, folder
-        self.client = rie.client()
-        self.secret = self.new_secret(PASSWORD)
+        super().__init__(moto, rie, folder, user=USER, password=PASSWORD)
+        self.cluster = cluster
         user: dict[str, Any] = {} if cluster is None else {"username": USER, "password": PASSWORD}
         self.mongo: MongoClient[dict[str, Any]] = MongoClient(MONGODB_URI if cluster is None else cluster.url, **user)
-
-    def new_secret(self, password: str) -> str:
-        text = json.dumps({"username": USER, "password": password})
-        made = self.moto.client("secretsmanager").create_secret(Name=f"s-{uuid.uuid4().hex}", SecretString=text)
-        return str(made["ARN"])
-
-    def change_secret(self, secret: str, password: str) -> None:
-        text = json.dumps({"username": USER, "password": password})
-        self.moto.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=text)
-
-    def recorder(self, **options: Any) -> Recorder:
-        name = f"orders-{uuid.uuid4().hex[:8]}"
-        return Recorder(self.client, name, self.folder / name, **options)
 
     def members(self, database: str, **members: Any) -> dict[str, Any]:
         """Of CreateEventSourceMapping, for ``database``."""
         return {
             "EventSourceArn": ARN,
             "StartingPosition": "LATEST",
-            "SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": self.secret}],
+            "SourceAccessConfigurations": [self.basic_auth()],
             "DocumentDBEventSourceConfig": {"DatabaseName": database},
             **members,
         }
 
 
 @pytest.fixture(scope="module")
-def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterStory]:
     folder = tmp_path_factory.mktemp("documentdb")
     cluster = None if MONGODB_URI else DocumentDbServer()
-    with MotoServer() as moto:
-        if cluster is not None:
-            cluster.start()
-        url = MONGODB_URI if cluster is None else f"{cluster.url}&serverSelectionTimeoutMS=500"
-        rie = RieServer(
-            folder, environ=moto.environ, region=REGION, clock_speed=10, documentdb_endpoints=f"{ARN}={url}"
-        )
-        rie.wait_ready()
-        made = Setting(cluster, moto, rie, folder)
+    url = MONGODB_URI if cluster is None else f"{cluster.url}&serverSelectionTimeoutMS=500"
+    with cluster or contextlib.nullcontext(), serving(folder, documentdb_endpoints=f"{ARN}={url}") as (moto, rie):
+        story = ClusterStory(cluster, moto, rie, folder)
         try:
-            yield made
+            yield story
         finally:
-            rie.stop()
-            made.mongo.close()
-            if cluster is not None:
-                cluster.stop()
+            story.mongo.close()
 
 
 @pytest.fixture
-def database(setting: Setting) -> Iterator[str]:
+def database(story: ClusterStory) -> Iterator[str]:
     """The name of a database that no other test uses."""
     name = f"shop-{uuid.uuid4().hex[:8]}"
     yield name
     if MONGODB_URI:
-        setting.mongo.drop_database(name)
+        story.mongo.drop_database(name)
 
 
 @pytest.fixture
-def mapped(setting: Setting, database: str) -> Iterator[Callable[..., str]]:
+def mapped(story: ClusterStory, database: str) -> Iterator[Callable[..., str]]:
     """Creates mappings that end with the test, and waits until they watch."""
-    made: list[str] = []
-
-    def create(recorder: Recorder, **members: Any) -> str:
-        made.append(create_mapping(setting.client, recorder, **setting.members(database, **members)))
-        return made[-1]
-
-    yield create
-    for one in made:
-        setting.client.delete_event_source_mapping(UUID=one)
+    with story.mappings() as create:
+        yield lambda recorder, **members: create(recorder, **story.members(database, **members))
 
 
 def changes(recorder: Recorder) -> list[dict[str, Any]]:
@@ -124,27 +94,27 @@ def keys(recorder: Recorder) -> list[Any]:
     return [change["documentKey"]["_id"] for change in changes(recorder)]
 
 
-def watch_from_now(setting: Setting, recorder: Recorder, database: str) -> None:
+def watch_from_now(story: ClusterStory, recorder: Recorder, database: str) -> None:
     """Returns once the mapping's stream is open: a change before that is none of LATEST's."""
 
     def seen() -> bool:
-        setting.mongo[database].probes.insert_one({"_id": uuid.uuid4().hex})
+        story.mongo[database].probes.insert_one({"_id": uuid.uuid4().hex})
         return bool(recorder.events)
 
     wait_until(seen, what="the stream to be open")
 
 
 def test_changes_reach_the_function_as_aws_sends_them(
-    setting: Setting, mapped: Callable[..., str], database: str
+    story: ClusterStory, mapped: Callable[..., str], database: str
 ) -> None:
-    recorder = setting.recorder()
+    recorder = story.recorder()
     config = {"DatabaseName": database, "CollectionName": "orders", "FullDocument": "UpdateLookup"}
-    orders = setting.mongo[database].orders
+    orders = story.mongo[database].orders
     orders.insert_one({"_id": 0, "price": 0.5})
     name = mapped(recorder, StartingPosition="TRIM_HORIZON", DocumentDBEventSourceConfig=config)
     orders.insert_one({"_id": 1, "price": 2.5})
     orders.update_one({"_id": 1}, {"$set": {"price": 3.5}})
-    setting.mongo[database].others.insert_one({"_id": 2})
+    story.mongo[database].others.insert_one({"_id": 2})
     orders.delete_one({"_id": 1})
     wait_until(lambda: len(changes(recorder)) >= 4, what="four changes")
 
@@ -157,59 +127,61 @@ def test_changes_reach_the_function_as_aws_sends_them(
     assert set(first["clusterTime"]["$timestamp"]) == {"t", "i"}
     assert first["fullDocument"] == {"_id": 0, "price": 0.5}
     assert updated["updateDescription"]["updatedFields"] == {"price": 3.5}
-    assert wait_for_result(setting.client, name, lambda said: said == "OK")
+    assert wait_for_result(story.client, name, lambda said: said == "OK")
 
 
 def test_a_batch_that_fails_comes_again_until_it_succeeds(
-    setting: Setting, mapped: Callable[..., str], database: str
+    story: ClusterStory, mapped: Callable[..., str], database: str
 ) -> None:
-    recorder = setting.recorder()
+    recorder = story.recorder()
     name = mapped(recorder)
-    watch_from_now(setting, recorder, database)
+    watch_from_now(story, recorder, database)
     recorder.fail()
-    setting.mongo[database].orders.insert_one({"_id": 1})
+    story.mongo[database].orders.insert_one({"_id": 1})
     wait_until(lambda: len(recorder.failures) >= 2, what="the second failure")
-    assert wait_for_result(setting.client, name, lambda said: said == "PROBLEM: Function call failed")
-    setting.mongo[database].orders.insert_one({"_id": 2})
+    assert wait_for_result(story.client, name, lambda said: said == "PROBLEM: Function call failed")
+    story.mongo[database].orders.insert_one({"_id": 2})
     recorder.succeed()
     wait_until(lambda: keys(recorder)[-2:] == [1, 2], what="both changes, in order")
 
 
-def test_a_disabled_mapping_goes_on_where_it_was(setting: Setting, mapped: Callable[..., str], database: str) -> None:
-    recorder = setting.recorder()
+def test_a_disabled_mapping_goes_on_where_it_was(
+    story: ClusterStory, mapped: Callable[..., str], database: str
+) -> None:
+    recorder = story.recorder()
     name = mapped(recorder)
-    watch_from_now(setting, recorder, database)
-    setting.client.update_event_source_mapping(UUID=name, Enabled=False)
-    assert settled(setting.client, name)["State"] == "Disabled"
-    setting.mongo[database].orders.insert_one({"_id": 1})
+    watch_from_now(story, recorder, database)
+    story.client.update_event_source_mapping(UUID=name, Enabled=False)
+    assert settled(story.client, name)["State"] == "Disabled"
+    story.mongo[database].orders.insert_one({"_id": 1})
 
-    setting.client.update_event_source_mapping(UUID=name, Enabled=True)
+    story.client.update_event_source_mapping(UUID=name, Enabled=True)
     wait_until(lambda: keys(recorder)[-1] == 1, what="the change meanwhile")
 
 
-def test_a_mapping_that_is_deleted_watches_no_more(setting: Setting, database: str) -> None:
-    recorder = setting.recorder()
-    name = create_mapping(setting.client, recorder, **setting.members(database))
-    watch_from_now(setting, recorder, database)
-    delete_mapping(setting.client, name)
-    setting.mongo[database].orders.insert_one({"_id": "after"})
+def test_a_mapping_that_is_deleted_watches_no_more(story: ClusterStory, database: str) -> None:
+    recorder = story.recorder()
+    name = create_mapping(story.client, recorder, **story.members(database))
+    watch_from_now(story, recorder, database)
+    delete_mapping(story.client, name)
+    story.mongo[database].orders.insert_one({"_id": "after"})
 
-    other = setting.recorder()
-    second = create_mapping(setting.client, other, **setting.members(database, StartingPosition="TRIM_HORIZON"))
+    other = story.recorder()
+    second = create_mapping(story.client, other, **story.members(database, StartingPosition="TRIM_HORIZON"))
     wait_until(lambda: "after" in keys(other), what="the other mapping to have seen it")
-    delete_mapping(setting.client, second)
+    delete_mapping(story.client, second)
     assert "after" not in keys(recorder)
 
 
 def test_a_server_that_was_killed_goes_on_after_the_last_batch_that_succeeded(
-    setting: Setting, mapped: Callable[..., str], database: str
+    story: ClusterStory, mapped: Callable[..., str], database: str
 ) -> None:
-    recorder, count = setting.recorder(seconds=0.02), 400
+    recorder, count = story.recorder(seconds=0.02), 400
     mapped(recorder, BatchSize=10, StartingPosition="TRIM_HORIZON", MaximumBatchingWindowInSeconds=0)
-    setting.mongo[database].orders.insert_many([{"_id": number} for number in range(count)])
+    story.mongo[database].orders.insert_many([{"_id": number} for number in range(count)])
     wait_until(lambda: len(keys(recorder)) >= count // 4, seconds=30, what="a quarter")
-    crash(setting.rie)
-    setting.rie.restart()
+    crash(story.rie)
+    story.rie.restart()
     wait_until(lambda: len(set(keys(recorder))) == count, seconds=30, what="all changes")
 
     assert list(dict.fromkeys(keys(recorder))) == list(range(count))
@@ -220,37 +192,83 @@ def test_a_server_that_was_killed_goes_on_after_the_last_batch_that_succeeded(
 
 
 @of_its_own
-def test_a_cluster_that_went_away_is_found_again(setting: Setting, mapped: Callable[..., str], database: str) -> None:
-    recorder, cluster = setting.recorder(), setting.cluster
+def test_a_cluster_that_went_away_is_found_again(
+    story: ClusterStory, mapped: Callable[..., str], database: str
+) -> None:
+    recorder, cluster = story.recorder(), story.cluster
     assert cluster is not None
     name = mapped(recorder)
-    watch_from_now(setting, recorder, database)
+    watch_from_now(story, recorder, database)
     cluster.stop()
     try:
-        wait_for_result(setting.client, name, lambda said: "cannot be reached" in said)
+        wait_for_result(story.client, name, lambda said: "cannot be reached" in said)
     finally:
         cluster.start()
-    setting.mongo[database].orders.insert_one({"_id": 1})
+    story.mongo[database].orders.insert_one({"_id": 1})
     wait_until(lambda: keys(recorder)[-1] == 1, seconds=20, what="the change")
 
 
 @of_its_own
-def test_a_wrong_password_is_told(setting: Setting, mapped: Callable[..., str], database: str) -> None:
-    secret = setting.new_secret("wrong")
-    name = mapped(setting.recorder(), SourceAccessConfigurations=[{"Type": "BASIC_AUTH", "URI": secret}])
-    said = wait_for_result(setting.client, name, lambda said: said.startswith("PROBLEM: "))
+def test_a_connection_that_breaks_while_a_batch_is_with_the_function_costs_nothing(
+    story: ClusterStory, mapped: Callable[..., str], database: str
+) -> None:
+    recorder, cluster, count = story.recorder(seconds=0.05), story.cluster, 200
+    assert cluster is not None
+    mapped(recorder, BatchSize=10, StartingPosition="TRIM_HORIZON", MaximumBatchingWindowInSeconds=0)
+    story.mongo[database].orders.insert_many([{"_id": number} for number in range(count)])
+    for part in (4, 2):
+        wait_until(lambda: len(keys(recorder)) >= count // part, seconds=30, what="a part")  # noqa: B023
+        cluster.stop()
+        cluster.start()
+    wait_until(lambda: len(set(keys(recorder))) == count, seconds=30, what="all changes")
 
+    assert list(dict.fromkeys(keys(recorder))) == list(range(count))
+    assert len(keys(recorder)) <= count + 2 * 10
+
+
+@of_its_own
+def test_a_wrong_password_is_told_until_the_secret_is_corrected(
+    story: ClusterStory, mapped: Callable[..., str], database: str
+) -> None:
+    recorder, secret = story.recorder(), story.new_secret("wrong")
+    story.mongo[database].orders.insert_one({"_id": 1})
+    name = mapped(recorder, StartingPosition="TRIM_HORIZON", SourceAccessConfigurations=[story.basic_auth(secret)])
+    said = wait_for_result(story.client, name, lambda said: said.startswith("PROBLEM: "))
     assert "EVENT_SOURCE_AUTHN_ERROR: Lambda failed to authenticate the event source." in said
     assert "wrong" not in said
 
+    story.change_secret(secret, PASSWORD)
+    wait_until(lambda: keys(recorder) == [1], seconds=30, what="the change")
+    assert wait_for_result(story.client, name, lambda said: said == "OK")
 
-def test_what_documentdb_does_not_know_is_refused(setting: Setting, database: str) -> None:
-    recorder = setting.recorder()
+
+@of_its_own
+def test_a_password_that_is_changed_at_the_cluster_counts_once_the_secret_has_it(
+    story: ClusterStory, mapped: Callable[..., str], database: str
+) -> None:
+    recorder, cluster = story.recorder(), story.cluster
+    assert cluster is not None
+    name = mapped(recorder)
+    watch_from_now(story, recorder, database)
+    try:
+        cluster.change_password("another")
+        assert wait_for_result(story.client, name, lambda said: "EVENT_SOURCE_AUTHN_ERROR" in said)
+        story.change_secret(story.secret, "another")
+        assert wait_for_result(story.client, name, lambda said: not said.startswith("PROBLEM"), seconds=30)
+    finally:
+        story.change_secret(story.secret, PASSWORD)
+        cluster.change_password(PASSWORD)
+    story.mongo[database].orders.insert_one({"_id": 1})
+    wait_until(lambda: keys(recorder)[-1] == 1, seconds=30, what="the change")
+
+
+def test_what_documentdb_does_not_know_is_refused(story: ClusterStory, database: str) -> None:
+    recorder = story.recorder()
 
     def refused(**changes: Any) -> tuple[int, str, str]:
-        members = {**setting.members(database), "FunctionName": recorder.name, **changes}
+        members = {**story.members(database), "FunctionName": recorder.name, **changes}
         given = {name: value for name, value in members.items() if value is not None}
-        return error_of(setting.client.create_event_source_mapping, **given)
+        return error_of(story.client.create_event_source_mapping, **given)
 
     for wrong, words in [
         ({"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}, "Unsupported 'filterCriteria' parameter"),

@@ -222,12 +222,15 @@ def test_records_that_are_given_up_go_to_a_topic_of_the_same_cluster(
     assert record["payload"]["records"][f"{topic}-0"][0]["value"] == base64.b64encode(b"bad").decode()
 
 
-def test_records_that_are_given_up_go_to_queues_and_buckets(kafka: KafkaServer, serve: Serve, notes: Notes) -> None:
+def test_records_that_are_given_up_go_to_queues_topics_and_buckets(
+    kafka: KafkaServer, serve: Serve, notes: Notes
+) -> None:
     source = notes.source + '        raise ValueError("never")\n'
     with MotoServer() as moto:
         client = serve(environ=moto.environ, region="eu-west-1").client()
         deploy(client, notes, source)
-        for number, target in enumerate([moto.create_queue("failed"), moto.create_bucket("failed")]):
+        targets = [moto.create_queue("failed"), moto.create_topic("told"), moto.create_bucket("failed")]
+        for number, target in enumerate(targets):
             topic = new_topic()
             kafka.create_topic(topic)
             kafka.produce(topic, [{"value": b"1"}, {"value": b"2"}])
@@ -241,8 +244,8 @@ def test_records_that_are_given_up_go_to_queues_and_buckets(kafka: KafkaServer, 
                 DestinationConfig={"OnFailure": {"Destination": target}},
             )
             wait_until(lambda: kafka.committed(mapping, topic) == [2], seconds=20, what="the offset")  # noqa: B023
-            if number == 0:
-                (message,) = moto.messages("failed")
+            if number < 2:
+                (message,) = moto.messages(("failed", "told")[number])
                 assert json.loads(message["Body"])["KafkaBatchInfo"]["batchSize"] == 2
             else:
                 ((key, body),) = moto.objects("failed").items()
@@ -261,6 +264,25 @@ def test_a_topic_that_is_made_after_all_is_polled_without_a_restart(
     kafka.produce(topic, [{"value": b"1"}])
 
     wait_until(notes.events, seconds=30, what="the record")
+    wait_for_result(client, mapping, "OK")
+
+
+def test_a_topic_that_is_deleted_is_told_and_polled_again_from_its_beginning_once_it_is_back(
+    kafka: KafkaServer, serve: Serve, notes: Notes
+) -> None:
+    client, topic = serve().client(), new_topic()
+    kafka.create_topic(topic)
+    kafka.produce(topic, [{"value": b"old"}] * 5)
+    mapping = create_mapping(client, deploy(client, notes), topic, kafka.plaintext)
+    wait_until(lambda: kafka.committed(mapping, topic) == [5], seconds=20, what="the first records")
+
+    kafka.delete_topic(topic)
+    wait_for_result(client, mapping, "PROBLEM: Topic does not exist", seconds=30)
+    kafka.create_topic(topic)
+    kafka.produce(topic, [{"value": b"new"}] * 2)
+
+    wait_until(lambda: len(notes.events()) > 1, seconds=40, what="the records of the new topic")
+    assert notes.offsets() == {f"{topic}-0": [0, 1, 2, 3, 4, 0, 1]}
     wait_for_result(client, mapping, "OK")
 
 
@@ -346,3 +368,23 @@ def test_records_that_do_not_follow_their_schema_go_the_way_of_failures(
         record["payload"]["records"][f"{topic}-0"][0]["value"]
         == base64.b64encode(framed(schema_id, values[1])).decode()
     )
+
+
+def test_provisioned_pollers_join_while_partitions_wait(kafka: KafkaServer, serve: Serve, notes: Notes) -> None:
+    server, topic, partitions = serve(), new_topic(), 4
+    client = server.client()
+    kafka.create_topic(topic, partitions)
+    kafka.produce(topic, [{"value": b"x", "partition": number % partitions} for number in range(40)])
+    deploy(client, notes, notes.source + "        time.sleep(0.4)\n")
+    pollers = {"MinimumPollers": 1, "MaximumPollers": 2}
+    mapping = create_mapping(client, "notes", topic, kafka.plaintext, BatchSize=1, ProvisionedPollerConfig=pollers)
+
+    seen: list[int] = []
+
+    def look() -> bool:
+        seen.append(_described(server)["pollers"])
+        return sum(max(0, offset) for offset in kafka.committed(mapping, topic, partitions)) == 40
+
+    wait_until(look, seconds=40, what="all records")
+    assert max(seen) == 2
+    assert seen.index(2) > seen.index(1)

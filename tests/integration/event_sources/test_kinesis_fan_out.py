@@ -56,7 +56,7 @@ def test_records_are_pushed_to_the_function_within_a_moment(
     wait_until(lambda: data(told(path)) == ["a"], what="the record")
     (record,) = told(path)[0]["event"]["Records"]
     assert record["eventSourceARN"] == arn
-    assert [one["Type"] for one in fan_out.subscribed] == ["LATEST"]
+    assert [one["Type"] for one in fan_out.subscribed] == ["AT_TIMESTAMP"]
     assert wait_for_result(client, uuid, lambda result: result == "OK")
 
 

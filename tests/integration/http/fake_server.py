@@ -4,15 +4,45 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rie_server.api.exchange import Deferred, HotRoute, Reply, Request
+from rie_server.api.body_stream import BodyStream
+from rie_server.api.exchange import Deferred, HotRoute, Reply, Request, StreamedReply, StreamedRequest
 from rie_server.config import Settings
 from rie_server.errors import RieError
 
 TEXT = (("Content-Type", "text/plain"),)
+
+
+class Outgoing:
+    """The body of a streamed reply, which a test writes."""
+
+    def __init__(self) -> None:
+        self.flow: list[bool] = []
+        self.body = BodyStream(lambda: self.flow.append(self.body.is_held))
+
+
+class Incoming:
+    """A streamed request: what has come of it; it is answered when its body has ended."""
+
+    def __init__(self, request: StreamedRequest) -> None:
+        self.stream = request.stream
+        self.deferred = Deferred(request.connection)
+        self.pieces: list[bytes] = []
+        self.end: dict[str, str] | str | None = None
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def finish(self, trailers: Mapping[str, str]) -> None:
+        self.end = dict(trailers)
+        self.deferred.complete(Reply(202, TEXT, b"streamed"))
+
+    def break_off(self) -> None:
+        self.end = "broken off"
+        self.deferred.complete(Reply(400, TEXT, b"truncated"))
 
 
 class FakeServer:
@@ -21,6 +51,7 @@ class FakeServer:
     def __init__(self, settings: Settings, listen: Callable[[socket.socket], Callable[[], None]]) -> None:
         self.settings = settings
         self.listen = listen
+        self.function_urls = None
         self.hot_routes = (
             HotRoute(
                 listener="lambda",
@@ -48,6 +79,8 @@ class FakeServer:
         self.threads: list[str] = []
         self.parked: list[Deferred] = []
         self.events: list[str] = []
+        self.outgoing: list[Outgoing] = []
+        self.incoming: list[Incoming] = []
         self.in_flight = 0
         self.release = threading.Event()
         self._lock = threading.Lock()
@@ -62,6 +95,10 @@ class FakeServer:
             return Reply(200, TEXT, b"x" * int(request.body))
         if name == "split":
             return Reply(200, (("X-Split", "a\r\nX-Injected: b"),), b"")
+        if name == "stream":
+            stream = Outgoing()
+            self.outgoing.append(stream)
+            return StreamedReply(200, TEXT, stream.body)
         if name in ("park", "slow"):
             deferred = Deferred(request.connection)
             self.parked.append(deferred)
@@ -87,8 +124,15 @@ class FakeServer:
         self.parked.append(deferred)
         return deferred
 
-    def response(self, request: Request) -> Reply:
+    def response(self, request: Request) -> Reply | Deferred:
         self.requests.append(request)
+        if isinstance(request, StreamedRequest):
+            if "early" in request.path:
+                return Reply(403, TEXT, b"early")
+            incoming = Incoming(request)
+            self.incoming.append(incoming)
+            request.stream.attach(incoming)
+            return incoming.deferred
         if len(request.body) > 6 * 1024 * 1024 + 100:
             return Reply(413, TEXT, str(request.body_bytes).encode())
         return Reply(202, TEXT, b"OK")

@@ -91,6 +91,13 @@ class ControlPlane:
             concurrency_limit=1000,
         )
 
+    def restart_registry(self) -> None:
+        """Takes the registry down and makes another one of what it has stored."""
+        self.registry.close()
+        self.registry = self._new_registry()
+        self.registry.start()
+        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
+
     def start(self) -> None:
         self.clock.start()
         self.registry.start()

@@ -257,11 +257,11 @@ def test_members_that_this_server_cannot_honour_are_refused_not_ignored(client: 
 
 
 def test_an_operation_that_is_not_implemented_says_which(client: Any) -> None:
-    publishers = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/any"]}
-    assert error_of(client.create_code_signing_config, AllowedPublishers=publishers) == (
+    resource = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    assert error_of(client.put_resource_policy, ResourceArn=resource, Policy="{}") == (
         501,
         "NotImplementedException",
-        "CreateCodeSigningConfig is not implemented by this server.",
+        "PutResourcePolicy is not implemented by this server.",
     )
 
 

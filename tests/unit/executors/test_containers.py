@@ -6,7 +6,8 @@ import pytest
 
 from rie_server.executors.docker_container import init_nano_processors, nano_processors
 from rie_server.executors.docker_environment import exit_from, peak_in_statistics
-from rie_server.executors.docker_failures import start_failure
+from rie_server.executors.docker_extensions import News, read_news
+from rie_server.executors.docker_failures import init_refusal, start_failure
 from rie_server.executors.docker_network import EngineNetwork, Mount
 from rie_server.model.environment import EnvironmentExit
 
@@ -51,6 +52,7 @@ def test_processors_follow_memory_with_a_loan_for_init_and_never_exceed_the_host
             "Runtime.InvalidEntrypoint",
             "exec",
         ),
+        ('exec: "docker-init": executable file not found in $PATH: unknown', "Sandbox.Failure", "install docker-init"),
         ("No command specified", "Runtime.InvalidEntrypoint", "neither"),
         ('chdir to cwd ("/x") set in config.json failed: permission denied', "Runtime.InvalidWorkingDir", "/x"),
         ("Cannot mkdir: /etc/passwd is not a directory", "Runtime.InvalidWorkingDir", "/etc/passwd"),
@@ -95,3 +97,52 @@ def test_a_server_in_a_container_names_folders_as_the_host_does() -> None:
     outside = EngineNetwork(address="172.17.0.1", name=None, container_id=None, mounts=())
     assert outside.path_on_host(Path("/a/b")) == Path("/a/b")
     assert outside.server_address == "host-gateway"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "[FATAL tini (7)] exec /no/such failed: No such file or directory",
+            "fork/exec /no/such: no such file or directory",
+        ),
+        (
+            "[FATAL tini (12)] exec app failed: No such file or directory",
+            "fork/exec app: executable file not found in $PATH",
+        ),
+        ("[FATAL tini (7)] exec /a failed: Permission denied", "fork/exec /a: permission denied"),
+        ("[FATAL tini (7)] of another kind", None),
+    ],
+)
+def test_what_the_engines_init_cannot_start_is_told_in_awss_words(line: str, words: str | None) -> None:
+    assert init_refusal(line) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "news"),
+    [
+        (" started", News(kind="started")),
+        (" ended 143", News(kind="ended", exit_code=143)),
+        (" extension 1 a name with spaces", News(kind="extension", name="a name with spaces", exit_code=1)),
+        (" refused app: permission denied", News(kind="refused", words="app: permission denied")),
+        (" ended", None),
+        (" extension x y", None),
+        ("", None),
+    ],
+)
+def test_what_the_shell_beside_extensions_tells_is_understood_and_nothing_else(text: str, news: News | None) -> None:
+    assert read_news(text) == news
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "told"),
+    [
+        (0, EnvironmentExit(status=0)),
+        (3, EnvironmentExit(status=3)),
+        (137, EnvironmentExit(signal=9)),
+        (126, EnvironmentExit(launch_error="fork/exec /opt/extensions/watcher: permission denied")),
+        (127, EnvironmentExit(launch_error="fork/exec /opt/extensions/watcher: no such file or directory")),
+    ],
+)
+def test_an_extensions_exit_code_is_told_as_its_end(exit_code: int, told: EnvironmentExit) -> None:
+    assert News(kind="extension", name="watcher", exit_code=exit_code).exit() == told

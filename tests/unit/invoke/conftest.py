@@ -107,7 +107,9 @@ class Runtime:
 
 
 class Stage:
-    def __init__(self, tmp_path: Path, *, max_environments: int = 10, concurrency_limit: int = 10) -> None:
+    def __init__(
+        self, tmp_path: Path, *, max_environments: int = 10, concurrency_limit: int = 10, stream_bandwidth: int = 0
+    ) -> None:
         self.clock = FakeClock()
         self.shown: list[str] = []
         self.executor = FakeExecutor()
@@ -124,7 +126,13 @@ class Stage:
             threads=self.threads,
             answers=self.answers,
         )
-        self.mailbox = Mailbox(fleet=self.fleet, supervisor=self.supervisor, answers=self.answers)
+        self.mailbox = Mailbox(
+            fleet=self.fleet,
+            supervisor=self.supervisor,
+            answers=self.answers,
+            clock=self.clock,
+            stream_bandwidth=stream_bandwidth,
+        )
         self.extensions = Extensions(fleet=self.fleet, supervisor=self.supervisor, mailbox=self.mailbox)
         self.front_controller = FrontController(
             catalog=self.catalog, fleet=self.fleet, clock=self.clock, concurrency_limit=concurrency_limit

@@ -129,7 +129,7 @@ def test_keep_alive_can_have_a_clock_of_its_own_and_deadlines_do_not_go_by_it(st
         threads=stage.threads,
         answers=stage.answers,
     )
-    stage.mailbox = Mailbox(fleet=stage.fleet, supervisor=supervisor, answers=stage.answers)
+    stage.mailbox = Mailbox(fleet=stage.fleet, supervisor=supervisor, answers=stage.answers, clock=stage.clock)
     stage.front_controller._fleet = stage.fleet
     stage.fleet.begin_sweeping()
     stage.invoke("a")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rie_server.clock.manual import ManualClock
@@ -20,6 +21,7 @@ class StreamStory:
     """
     Attributes:
         stream, function, destinations, checkpoints, reporter, observer: fakes; they outlive a poller.
+        made_at: when the mapping was made, seconds since the epoch; 0 for when it starts to be polled.
     """
 
     def __init__(self, real: SystemClock) -> None:
@@ -33,10 +35,11 @@ class StreamStory:
         self.observer = CountingObserver()
         self.poller: StreamPoller | None = None
         self.mapping: EventSourceMapping = stream_mapping()
+        self.made_at = 0.0
 
     def start(self, **members: Any) -> None:
         """Begins to poll, after ``stop`` as after a restart."""
-        self.mapping = stream_mapping(**members)
+        self.mapping = replace(stream_mapping(**members), last_modified=self.made_at or self.real.now())
         make = StreamPollers(
             source_of=lambda _mapping: self.stream,
             invoker=self.function,

@@ -142,6 +142,19 @@ def test_what_the_inspector_refuses_is_not_created(stage: Stage) -> None:
     assert stage.store.saves == []
 
 
+def test_a_change_asks_the_inspector_unless_the_mapping_is_to_be_disabled(stage: Stage) -> None:
+    mapping = stage.created(SourceKind.SQS)
+    stage.inspector.refusal = InvalidParameterValueException("gone")
+    with pytest.raises(InvalidParameterValueException, match=r"^gone$"):
+        stage.update(mapping, BatchSize=7)
+    assert stage.get(mapping).batch_size == mapping.batch_size
+    assert stage.inspector.checked[-1].batch_size == 7
+    stage.update(mapping, Enabled=False)
+    assert stage.settle(mapping) is S.DISABLED
+    with pytest.raises(InvalidParameterValueException, match=r"^gone$"):
+        stage.update(mapping, Enabled=True)
+
+
 def test_a_mapping_that_cannot_be_stored_is_not_there(stage: Stage) -> None:
     stage.store.failure = ServiceException("the disk is full")
     with pytest.raises(ServiceException):

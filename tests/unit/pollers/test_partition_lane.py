@@ -13,7 +13,7 @@ from rie_server.pollers.batch_invocation import BatchInvocation
 from rie_server.pollers.partition_crew import Crew
 from rie_server.pollers.partition_failures import PartitionFailures
 from rie_server.pollers.partition_lane import PartitionLane
-from rie_server.pollers.partition_slots import PartitionSlots, most_at_a_time
+from rie_server.pollers.partition_slots import PartitionSlots, poller_bounds
 from tests.fakes.clock import FakeClock
 from tests.fakes.destinations import MemoryDestinations
 from tests.fakes.invoker import FakeInvoker, answer, failure
@@ -50,7 +50,7 @@ class Story:
                 destinations=self.destinations,
                 clock=self.clock,
             ),
-            slots=PartitionSlots(most_at_a_time(self.mapping)),
+            slots=PartitionSlots(poller_bounds(self.mapping), self.clock),
             observer=self.observer,
             reporter=self.reporter,
             clock=self.clock,
@@ -204,6 +204,19 @@ def test_a_batch_is_done_only_when_its_failure_record_has_been_delivered() -> No
     assert record["KafkaBatchInfo"]["batchSize"] == 2
 
 
+def test_a_destination_that_refuses_for_good_holds_no_partition() -> None:
+    story = Story(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
+    story.destinations.refuse(QUEUE, passes=False)
+    story.fail_on("a")
+    story.offer("a", "b", "c", "d")
+    story.clock.advance(30)
+    assert story.lane.done_offset() == 4
+    assert story.batches == [["a", "b"], ["c", "d"]]
+    assert len(story.destinations.attempts) == story.observer.counts["delivery_failed"] == 3
+    assert story.observer.counts["dropped"] == 2
+    assert any(result.startswith("PROBLEM: ") for result in story.reporter.results)
+
+
 def test_with_a_destination_retries_for_ever_end_after_ten() -> None:
     story = Story(MaximumRetryAttempts=-1, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
     story.fail_on("a")
@@ -317,7 +330,7 @@ def test_a_lane_that_waits_for_a_retry_is_stopped_at_once() -> None:
 
 
 def test_as_many_partitions_are_worked_on_as_there_are_pollers() -> None:
-    story = Story(ProvisionedPollerConfig={"MinimumPollers": 1, "MaximumPollers": 2})
+    story = Story(ProvisionedPollerConfig={"MinimumPollers": 2, "MaximumPollers": 2})
     story.invoker.decide = lambda _: None
     lanes = [PartitionLane(story.crew, f"{TOPIC}-{number}", 0) for number in range(4)]
     for number, lane in enumerate(lanes):
@@ -329,6 +342,30 @@ def test_as_many_partitions_are_worked_on_as_there_are_pollers() -> None:
         story.invoker.finish()
     assert [lane.done_offset() for lane in lanes] == [2] * 4
     assert story.invoker.most_running == 2
+
+
+def test_pollers_join_while_partitions_wait_and_go_when_nothing_is_left_to_do() -> None:
+    story = Story(ProvisionedPollerConfig={"MinimumPollers": 1, "MaximumPollers": 3})
+    story.invoker.decide = lambda _: None
+    lanes = [PartitionLane(story.crew, f"{TOPIC}-{number}", 0) for number in range(5)]
+    for number, lane in enumerate(lanes):
+        lane.offer(records("a", lane=f"{TOPIC}-{number}"))
+    running = []
+    for _ in range(4):
+        running.append((len(story.invoker.running), story.crew.slots.pollers))
+        story.clock.advance(1.0)
+    assert running == [(1, 1), (2, 2), (3, 3), (3, 3)]
+    while story.invoker.running:
+        story.invoker.finish()
+    assert [lane.done_offset() for lane in lanes] == [1] * 5
+    assert story.crew.slots.pollers == 1
+
+
+def test_no_poller_joins_where_nobody_waits() -> None:
+    story = Story(ProvisionedPollerConfig={"MinimumPollers": 1, "MaximumPollers": 3})
+    story.offer("a", "b")
+    story.clock.advance(10.0)
+    assert story.crew.slots.pollers == 1
 
 
 @pytest.mark.parametrize("sizes", [[1] * 4000, [3_000_000] * 5])

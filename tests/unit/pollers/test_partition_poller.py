@@ -130,12 +130,32 @@ def test_a_partition_with_enough_to_do_is_paused_until_it_has_room(begin: Callab
     story.invoker.decide = lambda _: None
     story.source.assign(LANE)
     story.source.assign(f"{TOPIC}-1")
-    story.source.send(records(*["x"] * 4100))
+    story.source.send(records(*["x"] * 12_100))
     wait_until(lambda: story.source.paused == {LANE}, what="the full lane to be paused")
     story.invoker.decide = lambda _: answer()
     story.invoker.finish()
     wait_until(lambda: story.source.paused == set(), what="the lane to be resumed")
-    wait_until(lambda: story.source.committed == {LANE: 4100})
+    wait_until(lambda: story.source.committed == {LANE: 12_100})
+
+
+def test_a_full_partition_is_read_on_while_another_is_hungry(begin: Callable[..., Story]) -> None:
+    story = begin()
+    story.invoker.decide = lambda _: None
+    story.source.assign(LANE)
+    story.source.assign(f"{TOPIC}-1")
+    story.source.send(records(*["x"] * 4100))
+    story.source.wait_read()
+    story.source.send(records("y", lane=f"{TOPIC}-1"))
+    wait_until(lambda: ["y"] in story.batches)
+    assert story.source.paused == set()
+
+
+def test_a_partition_that_stays_full_is_paused_although_none_is_hungry(begin: Callable[..., Story]) -> None:
+    story = begin()
+    story.invoker.decide = lambda _: None
+    story.source.assign(LANE)
+    story.source.send(records(*["x"] * 4100))
+    wait_until(lambda: story.source.paused == {LANE}, what="the full lane to be paused")
 
 
 def test_trouble_with_the_source_is_told_once_and_the_source_opened_again(begin: Callable[..., Story]) -> None:

@@ -117,6 +117,14 @@ def test_latest_begins_with_what_comes_after_the_mapping(story: StreamStory) -> 
     story.wait_for(lambda: "".join(story.function.batches) == "cd", "cd")
 
 
+def test_latest_includes_what_comes_between_the_mappings_creation_and_its_first_look(story: StreamStory) -> None:
+    story.stream.put("a", arrived_at=START - 1)
+    story.stream.put("b", arrived_at=START + 1)
+    story.made_at = START
+    story.start(StartingPosition="LATEST")
+    story.wait_batches("b")
+
+
 def test_latest_is_the_mappings_creation_also_after_a_restart_without_a_record(story: StreamStory) -> None:
     story.stream.now = story.real.now
     put_all(story, "ab")
@@ -468,12 +476,9 @@ def test_an_object_of_s3_has_a_key_by_mapping_shard_and_day(story: StreamStory) 
     assert key.startswith(f"aws/lambda/{story.mapping.uuid}/{SHARD}/2026/01/01/2026-01-01T00.00.00-")
 
 
-@pytest.mark.parametrize("passes", [True, False])
-def test_nothing_is_checkpointed_past_a_record_that_its_destination_does_not_take(
-    story: StreamStory, passes: bool
-) -> None:
+def test_nothing_is_checkpointed_past_a_record_whose_destination_is_away(story: StreamStory) -> None:
     story.function.answer = fail("a")
-    story.destinations.refuse(QUEUE, passes=passes)
+    story.destinations.refuse(QUEUE, passes=True)
     put_all(story, "abc")
     story.start(BatchSize=1, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
     story.wait_batches("a")
@@ -486,6 +491,22 @@ def test_nothing_is_checkpointed_past_a_record_that_its_destination_does_not_tak
     story.advance(60)
     story.wait_batches("a", "b", "c")
     assert story.checkpoint() == "3"
+
+
+def test_a_destination_that_refuses_for_good_holds_no_shard(story: StreamStory) -> None:
+    story.function.answer = fail("a")
+    story.destinations.refuse(QUEUE, passes=False)
+    put_all(story, "abc")
+    story.start(BatchSize=1, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": QUEUE}})
+    story.wait_batches("a")
+    assert story.checkpoint() is None
+    story.advance(1)
+    story.advance(2)
+    story.wait_batches("a", "b", "c")
+    assert story.checkpoint() == "3"
+    assert len(story.destinations.attempts) == story.observer.counts["delivery_failed"] == 3
+    assert story.observer.counts["dropped"] == 1
+    assert f"PROBLEM: {QUEUE} takes nothing" in story.reporter.results
 
 
 def test_a_stop_finishes_what_is_with_the_function_and_leaves_the_rest(story: StreamStory) -> None:

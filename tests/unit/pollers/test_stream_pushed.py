@@ -49,8 +49,8 @@ def test_a_shard_that_nobody_reads_may_have_something(story: StreamStory) -> Non
 
 def test_a_window_ends_when_all_that_was_on_its_way_must_have_come(story: StreamStory) -> None:
     story.stream.put("a")
-    story.start(TumblingWindowInSeconds=60, BatchSize=10)
     story.function.answer = lambda event: {"state": {}}
+    story.start(TumblingWindowInSeconds=60, BatchSize=10)
     story.wait_for(lambda: len(story.function.events) == 1, "the record")
     story.advance(60)
     story.advance(1.5)

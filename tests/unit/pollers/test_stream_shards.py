@@ -1,5 +1,6 @@
 """Which shards may be read and from where, and how far a shard has come."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,12 +50,12 @@ def test_a_shard_goes_on_from_its_checkpoint() -> None:
     assert second.checkpoint.position.starting_position == "TRIM_HORIZON"
 
 
-def test_latest_is_the_tip_of_what_is_there_and_a_time_for_what_waits_for_its_parents() -> None:
-    mapping = stream_mapping(StartingPosition="LATEST")
-    first = first_checkpoints(mapping, FAMILY, now=100.75)
+def test_latest_is_the_time_at_which_the_mapping_was_made() -> None:
+    mapping = replace(stream_mapping(StartingPosition="LATEST"), last_modified=100.75)
+    first = first_checkpoints(mapping, FAMILY)
     starts = shards_to_start(mapping, FAMILY, first, running=(), is_first=True)
-    assert [(start.shard_id, start.at_tip) for start in starts] == [("one", True), ("two", True)]
-    assert first["grandchild"].position.at_timestamp == 100.75
+    assert [(start.shard_id, start.at_tip) for start in starts] == [("one", False), ("two", False)]
+    assert {one.position.at_timestamp for one in first.values()} == {100.75}
 
 
 def test_a_shard_that_comes_after_latest_is_read_from_its_beginning() -> None:
@@ -64,9 +65,12 @@ def test_a_shard_that_comes_after_latest_is_read_from_its_beginning() -> None:
     assert not start.at_tip
 
 
-def test_dynamodb_knows_seconds_alone() -> None:
-    mapping = stream_mapping(SourceKind.DYNAMODB, StartingPosition="LATEST")
-    assert first_checkpoints(mapping, FAMILY, now=100.75)["one"].since == 100
+def test_dynamodb_knows_seconds_alone_and_begins_at_the_tip_where_it_can() -> None:
+    mapping = replace(stream_mapping(SourceKind.DYNAMODB, StartingPosition="LATEST"), last_modified=100.75)
+    first = first_checkpoints(mapping, FAMILY)
+    assert first["one"].since == 100
+    starts = shards_to_start(mapping, FAMILY, first, running=(), is_first=True)
+    assert [(start.shard_id, start.at_tip) for start in starts] == [("one", True), ("two", True)]
 
 
 def test_a_stream_that_was_made_anew_has_none_of_the_old_checkpoints() -> None:

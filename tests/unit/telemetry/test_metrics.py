@@ -17,6 +17,7 @@ from rie_server.model.event_invoke import EndingCondition, EventEnding
 from rie_server.model.invocation import InvokeRequest
 from rie_server.telemetry.metrics import Metrics
 from tests.fakes.clock import FakeClock
+from tests.fakes.streams import stream_mapping
 
 ORDERS = FunctionArn(region="us-east-1", account="000000000000", name="orders")
 LIVE = ORDERS.qualified("live")
@@ -152,6 +153,11 @@ def test_every_delivery_that_fails_is_counted(
         stage.value("DeadLetterErrors_total", resource=resource),
         stage.value("DestinationDeliveryFailures_total", resource=resource),
     } == {0, 2}
+
+
+def test_a_failure_record_of_a_mapping_that_cannot_be_delivered_counts_for_its_function(stage: Stage) -> None:
+    stage.metrics.polls.delivery_failed(replace(stream_mapping(), function=LIVE))
+    assert stage.value("DestinationDeliveryFailures_total", resource="orders:live") == 1
 
 
 def test_no_count_is_lost_between_threads(stage: Stage) -> None:
