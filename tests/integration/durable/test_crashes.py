@@ -191,15 +191,16 @@ def test_an_execution_timeout_that_passed_while_no_server_ran_is_noticed(
     start_durable: Callable[..., DurableServer], journal: Path
 ) -> None:
     durable = start_durable()
-    durable.create("nap", NAP, execution_timeout=2)
+    durable.create("nap", NAP, execution_timeout=10)
     arn = durable.start("nap", {"seconds": 600, "journal": str(journal)})
     wait_until(lambda: "WaitStarted" in durable.event_types(arn), seconds=20, what="the wait")
+    begun = durable.get(arn)["StartTimestamp"].timestamp()
     stop(durable)
-    time.sleep(2)
+    time.sleep(max(0.0, begun + 10 - time.time()))
 
     again(durable)
 
-    assert durable.wait(arn, "TIMED_OUT", seconds=5)["Error"]["ErrorMessage"] == "Execution timed out after 2 seconds."
+    assert durable.wait(arn, "TIMED_OUT", seconds=5)["Error"]["ErrorMessage"] == "Execution timed out after 10 seconds."
 
 
 def test_a_clock_that_is_moved_plays_waits_and_retention(
