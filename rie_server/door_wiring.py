@@ -24,7 +24,7 @@ from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
 from rie_server.durable_wiring import DurableParts
 from rie_server.pollers.mappings import EventSourceMappings
-from rie_server.ports import Clock, Invoker
+from rie_server.ports import Clock
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.streaming import StreamingInvoker
 from rie_server.telemetry.event_log import EventLog
@@ -110,7 +110,7 @@ def make_function_urls(
     *,
     registry: FunctionRegistry,
     authentication: Authentication,
-    invoker: Invoker,
+    invoker: StreamingInvoker,
     clock: Clock,
 ) -> FunctionUrlFront:
     permission = Permission(
