@@ -41,6 +41,14 @@ class Seat(Environment):
         """It is the host's to say."""
 
     @property
+    def log(self) -> EnvironmentLog:
+        return self.host.log
+
+    @log.setter
+    def log(self, _: EnvironmentLog) -> None:
+        """Likewise."""
+
+    @property
     def init_duration_ms(self) -> float | None:
         return self.host.init_duration_ms
 
