@@ -101,11 +101,7 @@ class ProcessExecutor:
             )
             if not extensions:
                 return self._launch(launch, holdings, observer)
-            for_extensions = replace(
-                launch,
-                arguments=[*self._dies_with_server, *mount],
-                variables=variables(extension_variables(spec.variables)),
-            )
+            for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
             seen_at = LAYERS_ROOT / "extensions" if mount else extensions[0].parent
             return self._launch_extended(launch, for_extensions, extensions, seen_at, holdings, observer)
         except Exception as refused:
@@ -207,8 +203,8 @@ class ProcessExecutor:
             return runtime
 
         def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
-            arguments = [*for_extensions.arguments, str(seen_at / path.name)]
-            process = self._spawner.submit(spawn, replace(for_extensions, arguments=arguments), output).result()
+            extension = replace(for_extensions, arguments=[str(seen_at / path.name)])
+            process = self._spawner.submit(spawn, extension, output).result()
             self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
             return process
 
