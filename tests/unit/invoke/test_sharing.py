@@ -276,3 +276,15 @@ def test_a_stream_that_is_late_fails_alone(shared: Stage) -> None:
     shared.invoke("b")
     assert "b" in {one.request_id for one in (second, _) if one.got}
     assert not shared.runtime().running.stopped
+
+
+def test_an_environment_whose_workers_do_not_come_back_is_ended_after_a_while(shared: Stage) -> None:
+    shared.fleet.begin_sweeping()
+    shared.invoke("a")
+    (worker,) = workers(shared, 1)
+    worker.respond()
+    shared.clock.advance(59)
+    assert not shared.runtime().running.stopped
+    shared.clock.advance(70)
+    assert shared.runtime().running.stopped
+    assert shared.fleet.roster.pools == {}
