@@ -1,9 +1,11 @@
 """What the presence of extensions changes: when phases end, who is told what, and how environments go."""
 
+from dataclasses import replace
+
 import pytest
 
 from rie_server.errors import RuntimeApiError
-from tests.unit.invoke.conftest import Runtime, Stage
+from tests.unit.invoke.conftest import Runtime, Stage, function_version
 from tests.unit.invoke.players import ExtensionPlayer
 
 
@@ -99,6 +101,22 @@ def test_an_internal_extension_cannot_ask_for_shutdown_events(stage: Stage) -> N
     stage.invoke("a")
     with refused("Extension.InvalidEventType"):
         ExtensionPlayer(stage, stage.runtime()).register("INVOKE", "SHUTDOWN")
+
+
+def test_where_several_invocations_run_at_a_time_extensions_are_told_of_the_end_alone(stage: Stage) -> None:
+    stage.catalog.functions["orders"] = replace(function_version(), max_concurrency=3)
+    stage.executor.extensions = ("watcher",)
+    stage.invoke("a")
+    runtime = stage.runtime()
+    extension = ExtensionPlayer(stage, runtime)
+    with refused("Extension.InvalidEventType"):
+        extension.register("INVOKE", "SHUTDOWN")
+    extension.register("SHUTDOWN").next()
+    runtime.next()
+    assert runtime.request_id == "a"
+    stage.fleet.close()
+    stage.supervisor.close()
+    assert extension.events == ["SHUTDOWN"]
 
 
 @pytest.mark.parametrize(
