@@ -92,10 +92,12 @@ class StreamedResponse:
             too_large = RESPONSE_TOO_LARGE_PAYLOAD if self._sink is None else STREAM_TOO_LARGE_PAYLOAD
             self._answers.answer(self._environment, self._invocation, too_large, UNHANDLED)
             raise payload_too_large(self._limit_bytes)
+        streamed = self._began_at, self._bytes
         if error is not None:
-            self._answers.answer(self._environment, self._invocation, error, UNHANDLED)
+            self._answers.answer(self._environment, self._invocation, error, UNHANDLED, streamed=streamed)
         else:
-            self._answers.answer(self._environment, self._invocation, b"".join(self._pieces), None)
+            payload = b"".join(self._pieces)
+            self._answers.answer(self._environment, self._invocation, payload, None, streamed=streamed)
 
     def break_off(self) -> None:
         """The runtime's connection has ended in the middle."""
