@@ -140,16 +140,7 @@ class ProcessEnvironment:
         """Starts listening to the output and waiting for the end."""
         assert self._output is not None
         self._watch.add(self._output, self._on_readable)
-        if hasattr(os, "pidfd_open"):
-            try:
-                descriptor = os.pidfd_open(self._process.pid)
-            except OSError:
-                log.debug("no process descriptor; a thread waits instead", exc_info=True)
-            else:
-                self._watch.add(descriptor, lambda: self._on_ended(descriptor))
-                return
-        name = f"process-wait-{self._process.pid}"
-        threading.Thread(target=self._wait_in_thread, name=name, daemon=True).start()
+        self._watch.when_ended(self._process, self._ended)
 
     def kill(self) -> None:
         """SIGKILL to every process that can be named at once; ``Holdings.free`` finds the rest."""
@@ -185,14 +176,6 @@ class ProcessEnvironment:
             self._output = None
 
     # --- the end ------------------------------------------------------------------------------------------------------
-
-    def _wait_in_thread(self) -> None:
-        self._process.wait()
-        self._watch.call(self._ended)
-
-    def _on_ended(self, descriptor: int) -> None:
-        self._watch.close_file(descriptor)
-        self._ended()
 
     def _ended(self) -> None:
         out_of_memory = self._out_of_memory()

@@ -68,22 +68,7 @@ class ExtensionProcess:
             self._ended(watch)
             on_ended()
 
-        if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):
-                descriptor = os.pidfd_open(self._process.pid)
-
-                def on_end() -> None:
-                    watch.close_file(descriptor)
-                    ended()
-
-                watch.add(descriptor, on_end)
-                return
-
-        def wait() -> None:
-            self._process.wait()
-            watch.call(ended)
-
-        threading.Thread(target=wait, name=f"process-wait-{self._process.pid}", daemon=True).start()
+        watch.when_ended(self._process, ended)
 
     def flush_output(self) -> None:
         with self._reading:
