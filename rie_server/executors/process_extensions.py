@@ -171,7 +171,10 @@ class ExtendedEnvironment:
         with self._lock:
             self._extensions.append(extension)
             self._alive += 1
+            stopped = self._stopped
         extension.begin(self._watch, self._one_ended)
+        if stopped:
+            extension.kill()
 
     # --- RunningEnvironment -------------------------------------------------------------------------------------------
 

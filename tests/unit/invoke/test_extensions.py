@@ -237,6 +237,17 @@ def test_a_caller_who_wants_the_log_waits_for_its_end(stage: Stage) -> None:
     assert stage.front_controller.running == 0
 
 
+def test_an_idle_environment_keeps_nothing_of_its_last_invocation(stage: Stage) -> None:
+    runtime, extension = with_internal(stage, "INVOKE")
+    environment = stage.fleet.roster.environments[runtime.id]
+    assert environment.extensions is not None
+    runtime.respond()
+    assert environment.extensions.ending is not None
+    runtime.next()
+    extension.next()
+    assert environment.extensions.ending is None
+
+
 def test_an_extension_without_invoke_events_is_not_waited_for(stage: Stage) -> None:
     runtime, extension = with_internal(stage)
     runtime.respond()
