@@ -15,8 +15,6 @@ from rie_server.model.telemetry_subscription import ListenerAddress
 from rie_server.observing import TelemetryConnection
 
 CONNECT_SECONDS = 2.0
-# A frozen environment takes what it is sent when it thaws; one that has ended closes its connections.
-ANSWER_SECONDS = 30.0
 
 AddressOf = Callable[[str], str | None]
 
@@ -57,7 +55,8 @@ class Dial:
         if address is None or self._closed:
             raise ConnectionRefusedError("the environment has ended")
         connected = socket.create_connection((address, self._port), CONNECT_SECONDS)
-        connected.settimeout(ANSWER_SECONDS)
+        # An environment that is frozen takes what it is sent when it thaws: sent again, it would have it twice.
+        connected.settimeout(None)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._socket = connected
@@ -168,7 +167,7 @@ def _has_ended(connected: socket.socket) -> bool:
     except OSError:
         return True
     finally:
-        connected.settimeout(ANSWER_SECONDS)
+        connected.settimeout(None)
 
 
 def _as_os_error(refused: Exception) -> OSError:
