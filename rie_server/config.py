@@ -160,7 +160,11 @@ class Settings:
         _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
         "Region of unsigned requests; a signed request's own region wins.",
     )
-    account_id: str = _setting("000000000000", _matching(r"\d{12}", "twelve digits"), "Account of every function.")
+    account_id: str = _setting(
+        "000000000000",
+        _matching(r"\d{12}", "twelve digits"),
+        "Account of requests whose access key names none, and of the template.",
+    )
     template: Path | None = _setting(None, _existing_file, "SAM template whose functions are deployed at start.")
     runtime_image: str = _setting(
         "rie-server/{runtime}",

@@ -224,7 +224,7 @@ class PartitionPoller:
 
     def _is_sated(self) -> bool:
         lanes = [lane for name, lane in self._lanes.items() if name not in self._paused]
-        return any(lane.is_full for lane in lanes) and not any(lane.is_hungry for lane in lanes)
+        return any(lane.buffer.is_full for lane in lanes) and not any(lane.buffer.is_hungry for lane in lanes)
 
     def _balance(self) -> None:
         """Pauses who has too much, or has been full for too long."""
@@ -232,13 +232,13 @@ class PartitionPoller:
         full = [
             name
             for name, lane in self._lanes.items()
-            if name not in self._paused and (lane.is_overfull or (is_long and lane.is_full))
+            if name not in self._paused and (lane.buffer.is_overfull or (is_long and lane.buffer.is_full))
         ]
         if full:
             self._full_since = None
             self._source.pause(full)
             self._paused.update(full)
-        free = [name for name in self._paused if self._lanes[name].has_room]
+        free = [name for name in self._paused if self._lanes[name].buffer.has_room]
         if free:
             self._source.resume(free)
             self._paused.difference_update(free)

@@ -1,24 +1,34 @@
 """Records by a schema registry: ``SchemaRegistryConfig`` of a mapping, applied to keys and values.
 
 Thread-safe. With EventRecordFormat JSON a key or value becomes the text of a JSON document, with SOURCE it stays what
-it was, without the five bytes that name its schema. Either way it must follow its schema; a record that does not is
+it was, without the bytes that name its schema. Either way it must follow its schema; a record that does not is
 marked (``SourceRecord.invalid``), and never reaches the function.
 """
 
 import base64
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.sources.access import Clients
+from rie_server.sources.glue_registry import GlueRegistry
 from rie_server.sources.schema_formats import Decoder, InvalidPayloadError, decoder_of
-from rie_server.sources.schema_registry import Schema, SchemaRegistry, UnknownSchemaError, registry_of
+from rie_server.sources.schema_registry import Schema, UnknownSchemaError, registry_of
 
-_MAGIC = b"\x00"
-_HEAD_BYTES = 5
 _METADATA_BYTES = 80
 _ATTRIBUTES = {"KEY": "key", "VALUE": "value"}
+
+
+SchemaId = int | str
+
+
+class Registry(Protocol):
+    def unframe(self, framed: bytes, /) -> tuple[SchemaId, bytes]:
+        """Raises UnknownSchemaError."""
+
+    def schema(self, schema_id: Any, /) -> Schema:
+        """Raises UnknownSchemaError, SourceError."""
 
 
 class SchemaDecoding:
@@ -28,12 +38,12 @@ class SchemaDecoding:
         is_json: EventRecordFormat.
     """
 
-    def __init__(self, registry: SchemaRegistry, attributes: tuple[str, ...], *, is_json: bool) -> None:
+    def __init__(self, registry: Registry, attributes: tuple[str, ...], *, is_json: bool) -> None:
         self._registry = registry
         self._attributes = attributes
         self._is_json = is_json
         self._lock = threading.Lock()
-        self._decoders: dict[int, tuple[Schema, Decoder]] = {}
+        self._decoders: dict[SchemaId, tuple[Schema, Decoder]] = {}
 
     def __call__(self, record: SourceRecord) -> SourceRecord:
         """
@@ -57,16 +67,13 @@ class SchemaDecoding:
         return record._replace(document=document, payload=payload, size_bytes=size_bytes)
 
     def _decode(self, framed: bytes, name: str, document: dict[str, Any]) -> tuple[bytes, str]:
-        if len(framed) < _HEAD_BYTES or framed[:1] != _MAGIC:
-            raise InvalidPayloadError("It does not begin with the id of a schema.")
-        schema_id = int.from_bytes(framed[1:_HEAD_BYTES], "big")
+        schema_id, raw = self._registry.unframe(framed)
         schema, decode = self._decoder(schema_id)
-        raw = framed[_HEAD_BYTES:]
         decoded = decode(raw)
         document[f"{name}SchemaMetadata"] = {"dataFormat": schema.data_format, "schemaId": str(schema_id)}
         return raw, decoded
 
-    def _decoder(self, schema_id: int) -> tuple[Schema, Decoder]:
+    def _decoder(self, schema_id: SchemaId) -> tuple[Schema, Decoder]:
         with self._lock:
             known = self._decoders.get(schema_id)
         if known is not None:
@@ -88,10 +95,16 @@ def schema_decoding(mapping: EventSourceMapping, clients: Clients) -> SchemaDeco
         return None
     wanted = [str(one.get("Attribute")) for one in configuration.get("SchemaValidationConfigs") or ()]
     return SchemaDecoding(
-        registry_of(mapping, configuration, clients),
+        _registry(mapping, configuration, clients),
         tuple(_ATTRIBUTES[one] for one in ("KEY", "VALUE") if one in wanted),
         is_json=configuration.get("EventRecordFormat", "JSON") == "JSON",
     )
+
+
+def _registry(mapping: EventSourceMapping, configuration: Mapping[str, Any], clients: Clients) -> Registry:
+    uri = str(configuration.get("SchemaRegistryURI") or "")
+    is_glue = uri.startswith("arn:") and uri.split(":")[2:3] == ["glue"]
+    return GlueRegistry(uri, clients) if is_glue else registry_of(mapping, configuration, clients)
 
 
 def _configuration(mapping: EventSourceMapping) -> Mapping[str, Any] | None:

@@ -22,6 +22,8 @@ from rie_server.sources.access import CONFIGURATION, Clients
 from rie_server.sources.secrets import read_secret
 
 REQUEST_SECONDS = 5.0
+_MAGIC = b"\x00"
+_HEAD_BYTES = 5
 FORMATS = {"AVRO": "AVRO", "JSON": "JSON", "PROTOBUF": "PROTOBUF"}
 
 
@@ -62,6 +64,16 @@ class SchemaRegistry:
         self._enter = enter
         self._lock = threading.Lock()
         self._schemas: dict[int, Schema] = {}
+
+    def unframe(self, framed: bytes) -> tuple[int, bytes]:
+        """The id of a schema, and the payload behind it.
+
+        Raises:
+            UnknownSchemaError: it names none.
+        """
+        if len(framed) < _HEAD_BYTES or framed[:1] != _MAGIC:
+            raise UnknownSchemaError("It does not begin with the id of a schema.")
+        return int.from_bytes(framed[1:_HEAD_BYTES], "big"), framed[_HEAD_BYTES:]
 
     def schema(self, schema_id: int) -> Schema:
         """
@@ -120,7 +132,7 @@ def registry_of(mapping: EventSourceMapping, configuration: Mapping[str, Any], c
     """
     url = str(configuration.get("SchemaRegistryURI") or "")
     if not url.startswith(("http://", "https://")):
-        raise SourceError(f"{CONFIGURATION} {url} is no URL of a schema registry of Confluent's.", passes=False)
+        raise SourceError(f"{CONFIGURATION} {url} is neither a URL nor a registry of Glue's.", passes=False)
     access = {str(one.get("Type")): str(one.get("URI")) for one in configuration.get("AccessConfigs") or ()}
     return SchemaRegistry(url, lambda: _enter(mapping, url, access, clients))
 

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import EventSourceMapping, MappingState, SourceKind
 
@@ -12,11 +14,13 @@ TOPIC = "orders"
 
 
 class Secrets:
-    """botocore's clients of Secrets Manager and MSK, with what a test has put there."""
+    """botocore's clients of Secrets Manager, MSK and Glue, with what a test has put there."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, Any] = {}
         self.brokers: dict[str, str] = {}
+        self.schemas: dict[str, dict[str, str]] = {}
+        self.refusal = "EntityNotFoundException"
 
     def client(self, service: str, region: str) -> "Secrets":
         assert region == "eu-west-1"
@@ -33,6 +37,12 @@ class Secrets:
     def get_bootstrap_brokers(self, *, ClusterArn: str) -> dict[str, str]:  # noqa: N803 - botocore's
         assert ":cluster/" in ClusterArn
         return self.brokers
+
+    def get_schema_version(self, *, SchemaVersionId: str) -> dict[str, str]:  # noqa: N803 - botocore's
+        if SchemaVersionId not in self.schemas:
+            error = {"Error": {"Code": self.refusal, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+            raise ClientError(error, "GetSchemaVersion")  # type: ignore[arg-type]
+        return self.schemas[SchemaVersionId]
 
 
 def mapping(servers: str | None, access: Mapping[str, str], **members: Any) -> EventSourceMapping:

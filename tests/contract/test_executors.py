@@ -914,8 +914,9 @@ def test_containers_of_a_server_that_is_gone_are_removed_and_those_of_a_living_o
     docker_bench.start()
     executor = docker_bench.executor
     assert executor.remove_orphans() == 0
-    executor._planner._owner, own = "999999999:1", executor._planner._owner
+    planner = executor._planner
+    planner._owner, own = "999999999:1", planner._owner
     docker_bench.start()
-    executor._planner._owner = own
+    planner._owner = own
     assert executor.remove_orphans() == 1
     assert len(docker_bench.left()) == 1

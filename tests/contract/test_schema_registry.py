@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -204,6 +206,64 @@ def test_a_registry_that_wants_a_certificate_gets_it(tmp_path: Path) -> None:
         assert decode(registry.url, one, access=access, secrets=secrets).document["value"] == '"k"'
 
 
-def test_glue_is_refused_in_words() -> None:
-    with pytest.raises(SourceError, match="no URL of a schema registry"):
-        decode("arn:aws:glue:eu-west-1:123456789012:registry/orders", record(None))
+# --- Glue -------------------------------------------------------------------------------------------------------------
+
+
+GLUE = "arn:aws:glue:eu-west-1:123456789012:registry/orders"
+VERSION = uuid.UUID("b7b4a7f0-9c96-4e4a-a687-fb5de9ef0c63")
+
+
+def glue_framed(payload: bytes, *, compressed: bool = False, version: uuid.UUID = VERSION) -> bytes:
+    """As Glue's serializers write it."""
+    if compressed:
+        return b"\x03\x05" + version.bytes + zlib.compress(payload)
+    return b"\x03\x00" + version.bytes + payload
+
+
+@pytest.fixture
+def glue() -> Secrets:
+    secrets = Secrets()
+    secrets.schemas[str(VERSION)] = {"DataFormat": "AVRO", "SchemaDefinition": json.dumps(ORDER)}
+    return secrets
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_avro_of_glue_becomes_plain_json(glue: Secrets, compressed: bool) -> None:
+    payload = avro({"id": 7, "note": None, "raw": b"", "day": 1})
+    one = record(glue_framed(payload, compressed=compressed))
+
+    decoded = decode(GLUE, one, secrets=glue)
+
+    assert json.loads(decoded.document["value"]) == {"id": 7, "note": None, "raw": "", "day": 1}
+    assert decoded.document["valueSchemaMetadata"] == {"dataFormat": "AVRO", "schemaId": str(VERSION)}
+    source = decode(GLUE, one, form="SOURCE", secrets=glue)
+    assert base64.b64decode(source.document["value"]) == source.payload == payload
+
+
+def test_what_names_no_schema_of_glue_or_one_that_is_not_there_is_invalid(glue: Secrets) -> None:
+    for value in (
+        b"",
+        b"\x00\x00\x00\x00\x01x",
+        b"\x03\x05" + VERSION.bytes + b"x",
+        glue_framed(b"x", version=uuid.UUID(int=1)),
+    ):
+        assert decode(GLUE, record(value), secrets=glue).invalid, value
+
+
+def test_glue_that_does_not_let_this_server_in_says_nothing_of_the_record(glue: Secrets) -> None:
+    glue.schemas.clear()
+    glue.refusal = "AccessDeniedException"
+    told = "Error occurred while GetSchemaVersion. Glue Error Code: AccessDeniedException."
+    with pytest.raises(SourceError, match=told):
+        decode(GLUE, record(glue_framed(b"x")), secrets=glue)
+
+
+def test_protobuf_of_glue_is_refused_in_words(glue: Secrets) -> None:
+    glue.schemas[str(VERSION)] = {"DataFormat": "PROTOBUF", "SchemaDefinition": PROTO}
+    with pytest.raises(SourceError, match="PROTOBUF of Glue is not supported by this server"):
+        decode(GLUE, record(glue_framed(b"x")), secrets=glue)
+
+
+def test_what_is_no_registry_is_refused_in_words() -> None:
+    with pytest.raises(SourceError, match="neither a URL nor a registry of Glue's"):
+        decode("arn:aws:sqs:eu-west-1:123456789012:orders", record(None))

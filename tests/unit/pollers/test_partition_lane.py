@@ -372,7 +372,7 @@ def test_no_poller_joins_where_nobody_waits() -> None:
 def test_a_lane_that_has_enough_to_do_says_so(sizes: Sequence[int]) -> None:
     story = Story()
     story.invoker.decide = lambda _: None
-    assert story.lane.has_room
+    assert story.lane.buffer.has_room
     story.offer(*["x" * size for size in sizes], *["x"] * 2)
-    assert story.lane.is_full
-    assert not story.lane.has_room
+    assert story.lane.buffer.is_full
+    assert not story.lane.buffer.has_room
