@@ -21,6 +21,7 @@ from benchmarks.scenarios import (
     rabbitmq,
     server_start,
     sqs,
+    telemetry,
     throughput,
     warm_invoke,
 )
@@ -37,6 +38,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     idle_memory,
     payload,
     internal_extension,
+    telemetry,
     rabbitmq,
     idle_environments,
     sqs,
