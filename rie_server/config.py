@@ -155,6 +155,9 @@ class Settings:
     code_storage_gb: int = _setting(
         75, _number(1, 1_000_000), "Most code of functions, versions and layers in a region of an account, in GB."
     )
+    freeze: int = _setting(
+        0, _number(0, 1), "1: environments are frozen between invocations, as in AWS; every invocation gets slower."
+    )
     region: str = _setting(
         "us-east-1",
         _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rie_server.errors import LambdaError
 from rie_server.invoke.environment_extensions import EnvironmentExtensions
+from rie_server.invoke.freezing import Frost
 from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, ON_DEMAND, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
@@ -29,6 +30,7 @@ class Invocation:
         sink: who takes a streamed response; None collects it.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
         trace: set where the invocation is sampled.
+        runtime_id: ``Lambda-Runtime-Invocation-Id``, where several run in one environment.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
         on_end: gives that place back; set while the answer is delivered.
@@ -41,6 +43,7 @@ class Invocation:
         "lingers",
         "on_end",
         "request",
+        "runtime_id",
         "sink",
         "started_at",
         "trace",
@@ -65,6 +68,7 @@ class Invocation:
         self.trace: TraceRecord | None = None
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
+        self.runtime_id: str | None = None
         self.lingers = False
         self.on_end: Callable[[], None] | None = None
         self._on_result = on_result
@@ -119,6 +123,7 @@ class Environment:
     Attributes:
         pool: where it belongs; also after its end.
         provisioned: it was started ahead, by provisioned concurrency, and is kept whether or not anybody calls.
+        frost: where environments are frozen between invocations, whether this one is.
         bound: the environment was started again for one invocation after its first initialization failed.
         poll: set while the runtime waits in ``next``.
         invocation: set from the hand-over (or the binding) to the answer.
@@ -136,6 +141,7 @@ class Environment:
         "bound",
         "deadline",
         "extensions",
+        "frost",
         "function",
         "id",
         "idle_since",
@@ -155,6 +161,10 @@ class Environment:
         "timer_due",
     )
 
+    # See ``sharing``.
+    is_shared = False
+    is_seat = False
+
     def __init__(self, environment_id: str, pool: "Pool", log: EnvironmentLog, *, provisioned: bool = False) -> None:
         self.id = environment_id
         self.pool = pool
@@ -172,6 +182,7 @@ class Environment:
         self.restore_started_at: float | None = None
         self.restore_duration_ms: float | None = None
         self.idle_since = 0.0
+        self.frost: Frost | None = None
         self.deadline: float | None = None
         self.timer: Timer | None = None
         self.timer_due = 0.0
@@ -180,6 +191,8 @@ class Environment:
     @property
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        if self.function.max_concurrency is not None:
+            return "lambda-managed-instances"
         if self.function.snap_start:
             return "snap-start"
         return "provisioned-concurrency" if self.provisioned else ON_DEMAND
@@ -199,3 +212,8 @@ class Environment:
         """Hands the duty to answer to the caller; nobody else gets it again."""
         invocation, self.invocation = self.invocation, None
         return invocation
+
+    def take_invocations(self) -> list[tuple["Environment", Invocation]]:
+        """Likewise, of everything that runs here; with who is to be named in the log."""
+        invocation = self.take_invocation()
+        return [] if invocation is None else [(self, invocation)]

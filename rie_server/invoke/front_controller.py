@@ -5,6 +5,7 @@ returns at once.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from rie_server.errors import RecursiveInvocationException, TooManyRequestsException
@@ -58,6 +59,9 @@ class FrontController:
         function = self._catalog.resolve(request.function)
         if function.tenant_isolated or request.tenant_id is not None:
             check_tenant(function, request.tenant_id)
+        if function.max_concurrency is not None and request.want_log_tail:
+            # Lines of several invocations come together: nobody can tell which are this one's.
+            request = replace(request, want_log_tail=False)
         trace_header, segments = request.trace_header, None
         if function.is_traced:
             trace_header, segments = self._sampling.begin(trace_header, function.arn)

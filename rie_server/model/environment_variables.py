@@ -76,6 +76,8 @@ def environment_variables(
         "LAMBDA_TASK_ROOT": "/var/task",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
     }
+    if function.max_concurrency is not None:
+        variables["AWS_LAMBDA_MAX_CONCURRENCY"] = str(function.max_concurrency)
     if function.log_settings.is_json:
         variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         variables["AWS_LAMBDA_LOG_LEVEL"] = function.log_settings.application_level

@@ -40,6 +40,7 @@ class FunctionVersion:
         log_settings: the format of its log, and levels.
         is_traced: ``TracingConfig`` is ``Active``.
         snap_start: its environments are told that they have been restored once they are initialized.
+        max_concurrency: how many invocations run in an environment at a time; None for one, as usual.
         tenant_isolated: an environment serves invocations of one tenant alone.
     """
 
@@ -62,6 +63,7 @@ class FunctionVersion:
     is_traced: bool = False
     snap_start: bool = False
     tenant_isolated: bool = False
+    max_concurrency: int | None = None
     layers_directory: Path | None = None
 
     @property
