@@ -4,6 +4,7 @@ Thread-safe and never blocking.
 """
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.model.function_errors import UNHANDLED, PlatformError
@@ -14,6 +15,13 @@ from rie_server.ports import Clock
 
 # Reading how much memory was used costs as much as a tenth of a short invocation, so short ones share a reading.
 MEMORY_READING_SECONDS = 0.1
+
+
+class Streamed(NamedTuple):
+    """What a streamed answer measured; ``first_byte_at`` in monotonic seconds."""
+
+    produced_bytes: int
+    first_byte_at: float
 
 
 class Answers:
@@ -30,20 +38,19 @@ class Answers:
         invocation: Invocation,
         payload: bytes,
         error: str | None,
-        *,
-        streamed: tuple[float, int] | None = None,
+        streamed: Streamed | None = None,
     ) -> None:
         """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it.
 
         With extensions the log is written at the end of the invocation, by ``end``.
 
         Args:
-            streamed: when (monotonic seconds) the answer began that has come piece by piece, and its size in bytes.
+            streamed: what an answer has measured that came piece by piece.
         """
         if invocation.trace is not None:
             invocation.trace.answered(self._clock.monotonic(), payload, error)
         if environment.log.is_observed:
-            environment.log.answered(self._measured(invocation, streamed or (None, len(payload))))
+            environment.log.answered(self._measured(invocation, payload, streamed))
         if environment.extensions is not None and environment.extensions.ending is not None:
             environment.extensions.ending.answered(payload, error)
         elif invocation.request.want_log_tail:
@@ -53,13 +60,13 @@ class Answers:
             invocation.finish(payload, error)
             self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
 
-    def _measured(self, invocation: Invocation, streamed: tuple[float | None, int]) -> RuntimeAnswer:
-        began_at, produced_bytes = streamed
+    def _measured(self, invocation: Invocation, payload: bytes, streamed: Streamed | None) -> RuntimeAnswer:
+        started_at = invocation.started_at
         return RuntimeAnswer(
             request_id=invocation.request.request_id,
-            duration_ms=(self._clock.monotonic() - invocation.started_at) * 1000,
-            produced_bytes=produced_bytes,
-            latency_ms=None if began_at is None else (began_at - invocation.started_at) * 1000,
+            duration_ms=(self._clock.monotonic() - started_at) * 1000,
+            produced_bytes=len(payload) if streamed is None else streamed.produced_bytes,
+            latency_ms=None if streamed is None else (streamed.first_byte_at - started_at) * 1000,
         )
 
     def report(
