@@ -64,7 +64,7 @@ class Engine:
             self.fleet.freezer = Freezer(lock=self.fleet.lock, threads=threads)
         self.access_keys = access_keys(settings.access_keys, settings.account_id)
         self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
-        answers = Answers(clock=clock, observer=observer)
+        answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces)
         self._supervisor = Supervisor(
             fleet=self.fleet,
             executor=self.executor,

@@ -13,12 +13,12 @@ from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, ON_DEMAND, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
-from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
 from rie_server.streaming import ResponseSink
 
 if TYPE_CHECKING:
     from rie_server.invoke.pool import Pool
+    from rie_server.invoke.trace_record import TraceRecord
 
 
 class Invocation:
@@ -29,7 +29,7 @@ class Invocation:
             is repeated for it, when that began): its timeout counts from there.
         sink: who takes a streamed response; None collects it.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
-        segments: set where the invocation is traced.
+        trace: set where the invocation is sampled.
         runtime_id: ``Lambda-Runtime-Invocation-Id``, where several run in one environment.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
@@ -44,9 +44,9 @@ class Invocation:
         "on_end",
         "request",
         "runtime_id",
-        "segments",
         "sink",
         "started_at",
+        "trace",
         "trace_header",
         "waiting_since",
     )
@@ -65,7 +65,7 @@ class Invocation:
         self.function = function
         self.trace_header = trace_header
         self.waiting_since = waiting_since
-        self.segments: InvocationSegments | None = None
+        self.trace: TraceRecord | None = None
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
         self.runtime_id: str | None = None
@@ -80,7 +80,7 @@ class Invocation:
             request.request_id,
             want_tail=request.want_log_tail,
             trace_header=self.trace_header,
-            segments=self.segments,
+            segments=None if self.trace is None else self.trace.segments,
             tenant_id=request.tenant_id,
         )
 

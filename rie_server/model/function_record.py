@@ -256,6 +256,7 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        is_traced=configuration.get("TracingConfig", {}).get("Mode") == "Active",
         snap_start=is_on(configuration, version),
         max_concurrency=max_concurrency(configuration),
         tenant_isolated=bool(configuration.get("TenancyConfig")),
