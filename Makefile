@@ -11,7 +11,7 @@ RIE_ARGS ?=
 unexport RIE_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check format images bench clean
+.PHONY: help run install test check format docs images bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ check: $(TEST_READY) ## Lint, formatting, types and the import order
 format: $(TEST_READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(TEST_READY) ## Write docs/compatibility.md anew, from AWS's service model and the tests
+	$(BIN)/python -m tests.compatibility
 
 images: $(READY) ## Make the Docker images that functions run in
 	runtime/make_images.sh

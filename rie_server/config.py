@@ -15,6 +15,7 @@ from rie_server.errors import ConfigurationError
 
 EXECUTORS = ("auto", "process", "docker")
 CLOCKS = ("system", "manual")
+LOG_DELIVERIES = ("none", "cloudwatch")
 AUTHS = ("none", "iam")
 # Settings whose values may hold a password, also where they are not well formed: they are never told.
 SECRETIVE = frozenset({"access_keys", "database_url", "documentdb_endpoints", "mq_endpoints"})
@@ -159,7 +160,11 @@ class Settings:
         _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
         "Region of unsigned requests; a signed request's own region wins.",
     )
-    account_id: str = _setting("000000000000", _matching(r"\d{12}", "twelve digits"), "Account of every function.")
+    account_id: str = _setting(
+        "000000000000",
+        _matching(r"\d{12}", "twelve digits"),
+        "Account of requests whose access key names none, and of the template.",
+    )
     template: Path | None = _setting(None, _existing_file, "SAM template whose functions are deployed at start.")
     runtime_image: str = _setting(
         "rie-server/{runtime}",
@@ -202,6 +207,9 @@ class Settings:
         (),
         _bootstrap_servers,
         "Where MSK clusters are, ARN=host:port;host:port (commas); others are asked of AWS (GetBootstrapBrokers).",
+    )
+    log_delivery: str = _setting(
+        "none", _one_of(*LOG_DELIVERIES), "Where logs go beside files and the output: none, or cloudwatch (by boto3)."
     )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 

@@ -23,7 +23,7 @@ from rie_server.api.rie_api.paths import Exposition, RieApi
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
 from rie_server.pollers.mappings import EventSourceMappings
-from rie_server.ports import Clock, EventQueue, Invoker
+from rie_server.ports import Clock, EventQueue
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.streaming import StreamingInvoker
 from rie_server.telemetry.event_log import EventLog
@@ -107,7 +107,7 @@ def make_function_urls(
     *,
     registry: FunctionRegistry,
     authentication: Authentication,
-    invoker: Invoker,
+    invoker: StreamingInvoker,
     clock: Clock,
 ) -> FunctionUrlFront:
     permission = Permission(

@@ -20,7 +20,7 @@ from rie_server.invoke.supervisor import Supervisor
 from rie_server.model.caller import AccessKey, access_keys
 from rie_server.observing import InvocationObserver
 from rie_server.ports import Clock
-from rie_server.telemetry.logs import LogWriter
+from rie_server.telemetry_wiring import TelemetryWiring
 
 ENVIRONMENT_THREADS = 8
 
@@ -50,10 +50,10 @@ class Engine:
     ) -> None:
         identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
         self.executor = choose_executor(settings, server_id=server_id, owner=owner, endpoints=identities, clock=clock)
-        self.logs = LogWriter(directory=settings.data_dir / "logs", clock=clock)
+        self.telemetry = TelemetryWiring(settings, identities=identities, clock=clock)
         self.fleet = Fleet(
             clock=clock,
-            logs=self.logs,
+            logs=self.telemetry.logs,
             max_environments=max_environments,
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=keepalive_clock,
@@ -77,18 +77,18 @@ class Engine:
             clock=clock,
             stream_bandwidth=settings.stream_bandwidth,
         )
-        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities)
         extensions = Extensions(fleet=self.fleet, supervisor=self._supervisor, mailbox=mailbox)
+        self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
         self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
 
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins."""
-        self.logs.start()
+        self.telemetry.start()
         self.executor.remove_orphans()
 
     def close(self) -> None:
-        """Ends every environment; ``logs`` is left to the caller, who may have more to write."""
+        """Ends every environment; ``telemetry`` is left to the caller, who may have more to write."""
         self.fleet.close()
         self._supervisor.close()
         self._credentials.close()

@@ -13,6 +13,8 @@ from rie_server.model.async_event import QueuedEvent
 from rie_server.model.delivery import Delivery
 from rie_server.model.event_invoke import EventEnding
 from rie_server.model.event_progress import DeliveryOutcome, EventFilter, EventProgress
+from rie_server.model.log_event import LogStreamAddress
+from rie_server.model.telemetry_subscription import ListenerAddress, Subscription
 
 
 class InvocationObserver(Protocol):
@@ -104,3 +106,57 @@ class EventSurvey(Protocol):
 
     def live_events(self, wanted: EventFilter, *, limit: int) -> Sequence[EventProgress]:
         """Events that have not ended, as far as they are durable, oldest first. Blocks."""
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+class LogDelivery(Protocol):
+    """Takes the logs of functions elsewhere."""
+
+    def take(self, lines: Sequence[tuple[LogStreamAddress, float, str]]) -> None:
+        """Lines in their order, each with its time in seconds since the epoch. Must not block."""
+
+
+# --- telemetry inside an environment ----------------------------------------------------------------------------------
+
+
+class ExtensionDirectory(Protocol):
+    """Who the extensions of an environment are."""
+
+    def subscriber(self, environment_id: str, identifier: str | None) -> str | None:
+        """The name of the extension that calls with ``identifier``; None when its environment has been initialized, and
+        nobody may subscribe any more.
+
+        Raises:
+            RuntimeApiError: 403 ``Extension...``: it has not registered.
+        """
+
+
+class TelemetrySubscriptions(Protocol):
+    def subscribe(self, environment_id: str, extension_name: str, subscription: Subscription) -> bool:
+        """From now on the extension gets what it has asked for, and before that what initialization has told so far.
+        False where it has this very subscription already.
+
+        Raises:
+            RuntimeApiError: initialization is over, or the extension uses the other API.
+        """
+
+
+class TelemetryConnection(Protocol):
+    """The way to one subscriber. One thread sends; ``close`` may come from another."""
+
+    def send(self, events: Sequence[bytes]) -> None:
+        """Delivers a batch of JSON documents; blocks, bounded by the adapter's own timeouts.
+
+        Raises:
+            OSError: it was not taken; try again.
+        """
+
+    def close(self) -> None:
+        """Ends a ``send`` that is under way, too. Idempotent."""
+
+
+class TelemetryConnector(Protocol):
+    def connect(self, environment_id: str, listener: ListenerAddress) -> TelemetryConnection:
+        """Nothing is connected before the first ``send``. It leads into the environment itself, never elsewhere."""

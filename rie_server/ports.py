@@ -13,10 +13,12 @@ from typing import Protocol
 
 from rie_server.model.arn import FunctionArn
 from rie_server.model.delivery import Delivery
-from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
+from rie_server.model.environment import ON_DEMAND, EnvironmentExit, EnvironmentSpec
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult
+from rie_server.model.invocation import InvocationReport, InvokeRequest, InvokeResult, RuntimeAnswer
+from rie_server.model.log_record import LogRecord
+from rie_server.model.tracing import InvocationSegments
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
@@ -80,6 +82,9 @@ class EnvironmentObserver(Protocol):
 
     def on_output(self, line: bytes) -> None:
         """One line of stdout or stderr, without its newline; at most 256 KB (longer ones arrive in pieces)."""
+
+    def on_record(self, record: LogRecord) -> None:
+        """One record that the runtime has written as a whole, in order with the lines around it."""
 
     def on_exit(self, exit_: EnvironmentExit) -> None:
         """The runtime process has ended by itself or was killed. Exactly once, after its last ``on_output``."""
@@ -178,9 +183,23 @@ class RuntimeEndpoints(Protocol):
 
 
 class EnvironmentLog(Protocol):
-    """The log stream of one environment: output is attributed to the invocation that runs."""
+    """The log stream of one environment: output is attributed to the invocation that runs.
 
-    def init_started(self) -> None: ...
+    Attributes:
+        stream_name: of the log stream, as the runtime is told.
+        is_observed: somebody is to be told of ``answered`` and ``runtime_ready``; asked at each invocation.
+    """
+
+    stream_name: str
+    is_observed: bool
+
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None: ...
+
+    def init_ended(self, *, duration_ms: float, phase: str) -> None:
+        """Initialization has succeeded."""
+
+    def settled(self) -> "EnvironmentLog":
+        """The environment is ready, and nobody can subscribe any more. Returns the log to go on with."""
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None: ...
 
@@ -190,14 +209,34 @@ class EnvironmentLog(Protocol):
     def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
         """Its runtime has gone on, or has failed; ``status`` is ``success``, ``error`` or ``timeout``."""
 
-    def started(self, request_id: str, *, want_tail: bool) -> None: ...
+    def started(
+        self,
+        request_id: str,
+        *,
+        want_tail: bool,
+        trace_header: str = "",
+        segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
+    ) -> None: ...
 
     def output(self, line: bytes) -> None: ...
 
+    def record(self, record: LogRecord) -> None:
+        """What the function has logged through its runtime."""
+
     def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
-        """How an extension stood when initialization ended."""
+        """An extension has come to ``state`` (``Registered``, ``Ready``, ...)."""
 
     def extension_output(self, line: bytes) -> None: ...
+
+    def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
+        """An extension has subscribed to ``telemetry`` or ``logs``."""
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        """The runtime has answered the invocation that runs; ``finished`` follows."""
+
+    def runtime_ready(self) -> None:
+        """After its answer the runtime has asked for the next invocation."""
 
     def finished(self, report: InvocationReport) -> bytes:
         """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``) if wanted."""

@@ -241,7 +241,7 @@ class RieServer:
         self._engine.close()
         self._registry.close()
         self._database.close()
-        self._engine.logs.close()
+        self._engine.telemetry.close()
         self._time.close()
         self._clock.close()
 

@@ -24,6 +24,8 @@ TASK_ROOT = "/var/task"
 LAYERS_ROOT = "/opt"
 USER = "993:990"
 NEIGHBOURS_HOST = "host.docker.internal"
+# The engine writes it into the container's hosts file with the container's own address: there extensions listen.
+HOST_NAME = "sandbox.localdomain"
 INIT_PROCESSORS = 2.0
 
 _PLATFORMS: Mapping[str, str] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
@@ -104,6 +106,8 @@ def container_variables(variables: Mapping[str, str], *, runtime_api: str) -> di
         name: _reachable(value) if name.startswith("AWS_ENDPOINT_URL") else value for name, value in variables.items()
     }
     result["AWS_LAMBDA_RUNTIME_API"] = runtime_api
+    # Records go where lines go, so the engine's one stream carries both, in their order.
+    result["_LAMBDA_TELEMETRY_LOG_FD"] = "1"
     return result
 
 

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from rie_server.executors.docker_container import USER, ContainerPlan
+from rie_server.executors.docker_container import HOST_NAME, USER, ContainerPlan
 from rie_server.executors.docker_failures import missing_image
 from rie_server.executors.docker_images import DockerImages
 
@@ -32,6 +32,7 @@ def _create(api: Any, plan: ContainerPlan) -> str:
     created = api.create_container(
         plan.image,
         name=plan.name,
+        hostname=HOST_NAME,
         platform=plan.platform,
         entrypoint=list(plan.entry_point) if plan.entry_point is not None else None,
         command=list(plan.command) if plan.command is not None else None,

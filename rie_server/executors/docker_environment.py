@@ -20,6 +20,7 @@ from rie_server.executors.cgroup import MemoryFiles, cgroup_paths
 from rie_server.executors.docker_failures import init_refusal
 from rie_server.executors.docker_frames import FrameReader
 from rie_server.executors.file_watch import FileWatch
+from rie_server.executors.log_frames import Output, tell
 from rie_server.executors.memory_gauge import MemoryGauge
 from rie_server.model.environment import EnvironmentExit
 from rie_server.ports import Clock, EnvironmentObserver
@@ -93,8 +94,8 @@ class DockerEnvironment:
     def flush_output(self) -> None:
         with self._reading:
             self._read_what_is_there()
-            for stream, line in self._frames.flush():
-                self._take(stream, line)
+            for stream, one in self._frames.flush():
+                self._take(stream, one)
         if not self._settled:
             self.settle()
 
@@ -168,8 +169,8 @@ class DockerEnvironment:
             self._ended = True
         self.close_output()
         with self._reading:
-            for stream, line in self._frames.flush():
-                self._take(stream, line)
+            for stream, one in self._frames.flush(ended=True):
+                self._take(stream, one)
         self.exited.set()
         self.tell_runtime_exit(
             exit_ if self._launch_error is None else EnvironmentExit(launch_error=self._launch_error)
@@ -207,19 +208,21 @@ class DockerEnvironment:
                 return False
             if not data:
                 return False
-            for stream, line in self._frames.feed(data):
-                self._take(stream, line)
+            for stream, one in self._frames.feed(data):
+                self._take(stream, one)
         return True
 
-    def _take(self, stream: int, line: bytes) -> None:
+    def _take(self, stream: int, one: Output) -> None:
         """Passes a line on, unless the engine's init says with it that it cannot start the command."""
-        if line.startswith(_INIT_FATAL) and (words := init_refusal(line.decode("utf-8", "replace"))) is not None:
-            self._launch_error = words
-        else:
-            self._pass_on(stream, line)
+        if isinstance(one, bytes) and one.startswith(_INIT_FATAL):
+            words = init_refusal(one.decode("utf-8", "replace"))
+            if words is not None:
+                self._launch_error = words
+                return
+        self._pass_on(stream, one)
 
-    def _pass_on(self, stream: int, line: bytes) -> None:  # noqa: ARG002 -- those with extensions tell them apart
-        self._observer.on_output(line)
+    def _pass_on(self, stream: int, one: Output) -> None:  # noqa: ARG002 -- those with extensions tell them apart
+        tell(self._observer, (one,))
 
 
 def exit_from(inspected: dict[str, Any] | None, exit_code: int) -> EnvironmentExit:

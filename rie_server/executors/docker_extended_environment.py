@@ -10,6 +10,7 @@ from typing import Any
 
 from rie_server.executors.docker_environment import DockerEnvironment
 from rie_server.executors.docker_extensions import News, read_news
+from rie_server.executors.log_frames import Output
 from rie_server.model.environment import EnvironmentExit
 
 _STDERR = 2
@@ -43,12 +44,15 @@ class ExtendedDockerEnvironment(DockerEnvironment):
             self._keeper.signal(self, "SIGUSR2")
             self._clock.call_later(_START_AGAIN_SECONDS, partial(self._ask_to_start, times - 1))
 
-    def _pass_on(self, stream: int, line: bytes) -> None:
+    def _pass_on(self, stream: int, one: Output) -> None:
+        if not isinstance(one, bytes):
+            self._observer.on_record(one)
+            return
         if stream == _STDERR:
-            self._observer.on_extension_output(line)
+            self._observer.on_extension_output(one)
             return
         # What the runtime had written without a newline stands before the mark.
-        before, found, text = line.partition(self._mark)
+        before, found, text = one.partition(self._mark)
         if before or not found:
             self._observer.on_output(before)
         if found and (news := read_news(text.decode("utf-8", "replace"))) is not None:

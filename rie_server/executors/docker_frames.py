@@ -1,8 +1,8 @@
-"""Takes an engine's attach stream apart into lines. Not thread-safe: one owner at a time."""
+"""Takes an engine's attach stream apart into lines and records. Not thread-safe: one owner at a time."""
 
 import struct
 
-from rie_server.executors.lines import LineSplitter
+from rie_server.executors.log_frames import Output, OutputReader
 
 _HEADER = struct.Struct(">BxxxL")
 
@@ -14,23 +14,23 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._streams: dict[int, LineSplitter] = {}
+        self._streams: dict[int, OutputReader] = {}
 
-    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The lines that are complete now, each with its stream."""
+    def feed(self, data: bytes) -> list[tuple[int, Output]]:
+        """What is complete now, each with its stream."""
         self._buffer += data
-        lines: list[tuple[int, bytes]] = []
+        lines: list[tuple[int, Output]] = []
         at = 0
         while len(self._buffer) - at >= _HEADER.size:
             stream, length = _HEADER.unpack_from(self._buffer, at)
             end = at + _HEADER.size + length
             if len(self._buffer) < end:
                 break
-            splitter = self._streams.setdefault(stream, LineSplitter())
-            lines += ((stream, line) for line in splitter.feed(bytes(self._buffer[at + _HEADER.size : end])))
+            reader = self._streams.setdefault(stream, OutputReader())
+            lines += ((stream, one) for one in reader.feed(bytes(self._buffer[at + _HEADER.size : end])))
             at = end
         del self._buffer[:at]
         return lines
 
-    def flush(self) -> list[tuple[int, bytes]]:
-        return [(stream, line) for stream, splitter in self._streams.items() for line in splitter.flush()]
+    def flush(self, *, ended: bool = False) -> list[tuple[int, Output]]:
+        return [(stream, one) for stream, reader in self._streams.items() for one in reader.flush(ended=ended)]

@@ -66,25 +66,16 @@ class ProcessExecutor:
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
         arguments, interpreter = self._command(spec.function, code_directory)
         layers = spec.function.layers_directory
-        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
         extensions = external_extensions(layers)
         check_number([path.name for path in extensions])
-        try:
-            folder = self._folders.create(spec.environment_id)
-        except OSError as refused:
-            raise failure(refused) from refused
-        holdings = Holdings(
-            environment_id=spec.environment_id,
-            folder=folder,
-            cgroup=self._cgroup(spec),
-            release_address=self._endpoints.close,
-        )
+        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
+        holdings = self._holdings(spec)
         try:
             variables = partial(
                 process_variables,
                 code_directory=code_directory,
                 interpreter=interpreter,
-                temporary_files=folder.temporary_files,
+                temporary_files=holdings.folder.temporary_files,
                 runtime_api=self._endpoints.open_address(spec.environment_id),
                 layers=LAYERS_ROOT if mount else layers,
                 runtime=spec.function.runtime or "",
@@ -96,10 +87,11 @@ class ProcessExecutor:
                 code_directory=code_directory,
                 memory_bytes=spec.function.memory_size_mb * _MEGABYTE,
             )
-            if extensions:
-                for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
-                return self._launch_extended(launch, for_extensions, extensions, holdings, observer)
-            return self._launch(launch, holdings, observer)
+            if not extensions:
+                return self._launch(launch, holdings, observer)
+            for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
+            seen_at = LAYERS_ROOT / "extensions" if mount else extensions[0].parent
+            return self._launch_extended(launch, for_extensions, extensions, seen_at, holdings, observer)
         except Exception as refused:
             # Whatever it was: an address, a folder and a control group are taken by now.
             holdings.free(self._clock)
@@ -148,6 +140,18 @@ class ProcessExecutor:
             return [interpreter, "-m", "awslambdaric", function.handler or ""], interpreter
         return [str(bootstrap_path(code_directory, function.layers_directory))], None
 
+    def _holdings(self, spec: EnvironmentSpec) -> Holdings:
+        try:
+            folder = self._folders.create(spec.environment_id)
+        except OSError as refused:
+            raise failure(refused) from refused
+        return Holdings(
+            environment_id=spec.environment_id,
+            folder=folder,
+            cgroup=self._cgroup(spec),
+            release_address=self._endpoints.close,
+        )
+
     def _cgroup(self, spec: EnvironmentSpec) -> Cgroup | None:
         if self._cgroups is None:
             return None
@@ -174,6 +178,7 @@ class ProcessExecutor:
         launch: Launch,
         for_extensions: Launch,
         extensions: Sequence[Path],
+        seen_at: Path,
         holdings: Holdings,
         observer: EnvironmentObserver,
     ) -> ExtendedEnvironment:
@@ -186,7 +191,8 @@ class ProcessExecutor:
             return runtime
 
         def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
-            process = self._spawner.submit(spawn, replace(for_extensions, arguments=[str(path)]), output).result()
+            extension = replace(for_extensions, arguments=[str(seen_at / path.name)])
+            process = self._spawner.submit(spawn, extension, output).result()
             self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
             return process
 
@@ -216,7 +222,7 @@ class ProcessExecutor:
         output, output_of_child = os.pipe()
         os.set_blocking(output, False)
         try:
-            process = self._spawner.submit(spawn, launch, output_of_child).result()
+            process = self._spawner.submit(spawn, launch, output_of_child, records=True).result()
         except BaseException:
             os.close(output)
             raise

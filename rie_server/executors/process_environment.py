@@ -22,7 +22,7 @@ from rie_server.executors.cgroup import Cgroup, kill_and_remove
 from rie_server.executors.environment_folders import EnvironmentFolder
 from rie_server.executors.file_watch import FileWatch
 from rie_server.executors.leftovers import kill_marked
-from rie_server.executors.lines import LineSplitter
+from rie_server.executors.log_frames import OutputReader, tell
 from rie_server.executors.memory_gauge import MemoryGauge
 from rie_server.model.environment import EnvironmentExit
 from rie_server.ports import Clock, EnvironmentObserver
@@ -81,7 +81,7 @@ class ProcessEnvironment:
         self._is_alone = is_alone
         self._reading = threading.Lock()
         self._output: int | None = output
-        self._lines = LineSplitter()
+        self._lines = OutputReader()
         self._stopping = threading.Lock()
         self._signalling = threading.Lock()
         self._stop_done = False
@@ -96,8 +96,7 @@ class ProcessEnvironment:
                 waiting = fcntl.ioctl(self._output, termios.FIONREAD, _NOTHING_WAITS)
                 if waiting != _NOTHING_WAITS:
                     self._deliver(int.from_bytes(waiting, sys.byteorder))
-            for line in self._lines.flush():
-                self._observer.on_output(line)
+            tell(self._observer, self._lines.flush())
 
     def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
         return self._gauge.peak_mb(max_age_seconds)
@@ -159,8 +158,7 @@ class ProcessEnvironment:
             if not data:
                 return False
             at_most_bytes -= len(data)
-            for line in self._lines.feed(data):
-                self._observer.on_output(line)
+            tell(self._observer, self._lines.feed(data))
         return True
 
     def _close_output(self) -> None:
@@ -190,8 +188,7 @@ class ProcessEnvironment:
             if self._output is not None:
                 self._deliver(_LAST_OUTPUT_BYTES)
                 self._close_output()
-            for line in self._lines.flush():
-                self._observer.on_output(line)
+            tell(self._observer, self._lines.flush(ended=True))
         if code < 0:
             exit_ = EnvironmentExit(signal=-code, out_of_memory=out_of_memory and -code == signal.SIGKILL)
         else:

@@ -249,6 +249,7 @@ class _Between:
 
     def __init__(self, observer: EnvironmentObserver, on_ended: Callable[[], None]) -> None:
         self.on_output = observer.on_output
+        self.on_record = observer.on_record
         self.on_extensions = observer.on_extensions
         self.on_extension_output = observer.on_extension_output
         self.on_extension_exit = observer.on_extension_exit

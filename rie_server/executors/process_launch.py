@@ -32,15 +32,21 @@ class Launch:
     memory_bytes: int
 
 
-def spawn(launch: Launch, output: int) -> subprocess.Popen[bytes]:
-    """Starts a session of its own that writes to ``output``."""
+def spawn(launch: Launch, output: int, *, records: bool = False) -> subprocess.Popen[bytes]:
+    """Starts a session of its own that writes to ``output``.
+
+    Args:
+        records: it may write records there, too, in frames (``log_frames``).
+    """
+    frames = {"_LAMBDA_TELEMETRY_LOG_FD": str(output)} if records else {}
     return subprocess.Popen(  # noqa: S603 -- running what the user deployed is the purpose
         [*launch.prefix, *launch.arguments],
         cwd=launch.code_directory,
-        env=launch.variables,
+        env=launch.variables | frames,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
+        pass_fds=(output,) if records else (),
         start_new_session=True,
     )
 

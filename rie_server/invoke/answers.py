@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.model.function_errors import UNHANDLED, PlatformError
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock
 
@@ -25,6 +25,8 @@ class Answers:
 
         With extensions the log is written at the end of the invocation, by ``end``.
         """
+        if environment.log.is_observed:
+            environment.log.answered(self._measured(invocation, payload))
         if environment.extensions is not None and environment.extensions.ending is not None:
             environment.extensions.ending.answered(payload, error)
         elif invocation.request.want_log_tail:
@@ -33,6 +35,13 @@ class Answers:
             ended_at = self._clock.monotonic()
             invocation.finish(payload, error)
             self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
+
+    def _measured(self, invocation: Invocation, payload: bytes) -> RuntimeAnswer:
+        return RuntimeAnswer(
+            request_id=invocation.request.request_id,
+            duration_ms=(self._clock.monotonic() - invocation.started_at) * 1000,
+            produced_bytes=len(payload),
+        )
 
     def report(
         self,

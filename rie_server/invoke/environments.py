@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from rie_server.errors import LambdaError
 from rie_server.invoke.environment_extensions import EnvironmentExtensions
 from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
-from rie_server.model.environment import LEGAL_MOVES, RuntimeMove, RuntimeState
+from rie_server.model.environment import LEGAL_MOVES, ON_DEMAND, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
 from rie_server.streaming import ResponseSink
 
@@ -27,6 +28,7 @@ class Invocation:
             is repeated for it, when that began): its timeout counts from there.
         sink: who takes a streamed response; None collects it.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
+        segments: set where the invocation is traced.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
         on_end: gives that place back; set while the answer is delivered.
@@ -39,6 +41,7 @@ class Invocation:
         "lingers",
         "on_end",
         "request",
+        "segments",
         "sink",
         "started_at",
         "trace_header",
@@ -59,11 +62,23 @@ class Invocation:
         self.function = function
         self.trace_header = trace_header
         self.waiting_since = waiting_since
+        self.segments: InvocationSegments | None = None
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
         self.lingers = False
         self.on_end: Callable[[], None] | None = None
         self._on_result = on_result
+
+    def tell_start(self, log: EnvironmentLog) -> None:
+        """START."""
+        request = self.request
+        log.started(
+            request.request_id,
+            want_tail=request.want_log_tail,
+            trace_header=self.trace_header,
+            segments=self.segments,
+            tenant_id=request.tenant_id,
+        )
 
     def finish(self, payload: bytes, function_error: str | None, log_tail: bytes | None = None) -> None:
         """Delivers the answer. Whoever took the invocation off its environment calls this, once, without the lock."""
@@ -167,7 +182,7 @@ class Environment:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
         if self.function.snap_start:
             return "snap-start"
-        return "provisioned-concurrency" if self.provisioned else "on-demand"
+        return "provisioned-concurrency" if self.provisioned else ON_DEMAND
 
     @property
     def init_timeout_seconds(self) -> float:

@@ -13,7 +13,7 @@ from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
-from rie_server.model.environment import RuntimeState
+from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.extension import (
     EXIT_ERROR,
     EXTENSIONS_MOST,
@@ -74,6 +74,12 @@ class Extensions:
     def exit_error(self, environment_id: str, identifier: str | None, error_type: str | None) -> None:
         """The extension is about to exit because of an error."""
         self._report(environment_id, identifier, error_type, ExtensionMove.EXIT_ERROR)
+
+    def subscriber(self, environment_id: str, identifier: str | None) -> str | None:
+        """See ``observing.ExtensionDirectory``."""
+        with self._fleet.lock:
+            environment, extension = self._find(environment_id, identifier)
+            return extension.name if environment.state in INITIALIZING else None
 
     def _report(self, environment_id: str, identifier: str | None, error_type: str | None, move: ExtensionMove) -> None:
         with self._fleet.lock:

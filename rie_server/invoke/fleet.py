@@ -89,7 +89,7 @@ class Fleet:
         """
         if environment.init_duration_ms is not None and environment.running is not None:
             environment.running.flush_output()
-        environment.log.started(invocation.request.request_id, want_tail=invocation.request.want_log_tail)
+        invocation.tell_start(environment.log)
         if environment.extensions is not None:
             environment.extensions.deliver()
         poll.deliver(invocation)

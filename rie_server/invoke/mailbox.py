@@ -72,6 +72,8 @@ class Mailbox:
             environment.log.restore_ended(
                 duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
             )
+        if before is RuntimeState.RESPONSE_SENT and environment.log.is_observed:
+            environment.log.runtime_ready()
         if held is not None:
             self.resume(held)
         elif fresh is not None:

@@ -7,7 +7,6 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
@@ -18,7 +17,7 @@ from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
 from rie_server.model.environment import AT_WORK, INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
-from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables, log_stream_name
+from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables
 from rie_server.model.extension import ShutdownReason
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_errors import PlatformError, exited, timed_out
@@ -91,13 +90,21 @@ class Supervisor:
     # --- initialization ------------------------------------------------------------------------------------------
 
     def end_init(self, environment: Environment) -> None:
-        """Under the fleet's lock: the runtime has asked for its first invocation."""
+        """Under the fleet's lock: the runtime has asked for its first invocation.
+
+        The log is told here, once in an environment's life, because nobody may begin an invocation before.
+        """
         environment.deadline = None
         now = self._clock.monotonic()
+        init_ms = (now - environment.init_started_at) * 1000
         if environment.restore_started_at is not None:
             environment.restore_duration_ms = (now - environment.restore_started_at) * 1000
         elif not environment.bound:
-            environment.init_duration_ms = (now - environment.init_started_at) * 1000
+            environment.init_duration_ms = init_ms
+        if environment.restore_started_at is None:
+            phase = "invoke" if environment.bound else "init"
+            environment.log.init_ended(duration_ms=init_ms, phase=phase)
+        environment.log = environment.log.settled()
         if not environment.bound:
             environment.pool.initialized(environment)
             if environment.provisioned and environment.pool.allotment is not None:
@@ -106,6 +113,8 @@ class Supervisor:
     def begin_restore(self, environment: Environment) -> None:
         """Under the fleet's lock: the runtime has been initialized, and is told that it has been restored."""
         environment.restore_started_at = self._clock.monotonic()
+        init_ms = (environment.restore_started_at - environment.init_started_at) * 1000
+        environment.log.init_ended(duration_ms=init_ms, phase="init")
         environment.deadline = environment.restore_started_at + RESTORE_TIMEOUT_SECONDS
         self._fleet.arm(environment)
 
@@ -129,14 +138,12 @@ class Supervisor:
                 else bound_to.started_at + function.timeout_seconds
             )
             self._fleet.arm(environment)
-        environment.log.init_started()
+        environment.log.init_started(environment.initialization_type)
         if bound_to is not None:
-            environment.log.started(bound_to.request.request_id, want_tail=bound_to.request.want_log_tail)
-        date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
-        log_stream = log_stream_name(function, environment.id, date)
+            bound_to.tell_start(environment.log)
         variables = environment_variables(
             function,
-            log_stream=log_stream,
+            log_stream=environment.log.stream_name,
             neighbours=self._neighbours,
             credentials=credentials,
             initialization_type=environment.initialization_type,
@@ -198,7 +205,7 @@ class Supervisor:
         elif owed is not None:
             if not bound:
                 owed.started_at = self._clock.monotonic()
-                environment.log.started(owed.request.request_id, want_tail=owed.request.want_log_tail)
+                owed.tell_start(environment.log)
             self._answers.fail(environment, owed, error, failure.payload(owed.request.request_id))
         # Not before REPORT: a process that is gone cannot be asked how much memory it has used.
         self.stop(environment)

@@ -6,6 +6,7 @@ from typing import Protocol
 from rie_server.invoke.environments import Environment
 from rie_server.model.environment import EnvironmentExit
 from rie_server.model.function_errors import PlatformError
+from rie_server.model.log_record import LogRecord
 
 # Who has reported an error exits by itself; its last lines are worth waiting for, not longer than this.
 LAST_WORDS_SECONDS = 1.0
@@ -54,6 +55,9 @@ class Watch:
 
     def on_output(self, line: bytes) -> None:
         self._environment.log.output(line)
+
+    def on_record(self, record: LogRecord) -> None:
+        self._environment.log.record(record)
 
     def on_exit(self, exit_: EnvironmentExit) -> None:
         self._exited(self._environment, exit_)

@@ -6,8 +6,12 @@ Pure data.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from rie_server.model.arn import FunctionArn
+
+# So often is a destination asked that refuses a failure record for good.
+REFUSALS_MOST: Final = 3
 
 
 class DeliveryKind(StrEnum):
@@ -37,3 +41,25 @@ class Delivery:
     at: float
     attributes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     object_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryTries:
+    """How it went with one record so far.
+
+    Attributes:
+        failures: attempts that have failed.
+        refusals: how many of them, last and in a row, were refusals for good: no such queue, no access.
+    """
+
+    failures: int = 0
+    refusals: int = 0
+
+    def after(self, *, passes: bool) -> "DeliveryTries":
+        """One more attempt has failed; ``passes`` says whether that may help another time."""
+        return DeliveryTries(failures=self.failures + 1, refusals=0 if passes else self.refusals + 1)
+
+    @property
+    def is_lost(self) -> bool:
+        """What it tells of is dropped, as AWS documents, so that it holds nothing up."""
+        return self.refusals >= REFUSALS_MOST

@@ -8,8 +8,12 @@ import signal as signals
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from rie_server.model.function import FunctionVersion
+
+# ``AWS_LAMBDA_INITIALIZATION_TYPE`` of an environment that somebody waits for.
+ON_DEMAND: Final = "on-demand"
 
 
 class RuntimeState(StrEnum):

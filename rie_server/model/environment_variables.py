@@ -6,6 +6,7 @@ platform lets be overridden, then credentials, then the platform's.
 
 from collections.abc import Mapping
 
+from rie_server.model.environment import ON_DEMAND
 from rie_server.model.function import FunctionVersion
 
 # Without a role to assume these are all a function gets: enough for an SDK to sign with, of use nowhere else.
@@ -46,7 +47,7 @@ def environment_variables(
     log_stream: str,
     neighbours: Mapping[str, str],
     credentials: Mapping[str, str] = PLACEHOLDER_CREDENTIALS,
-    initialization_type: str = "on-demand",
+    initialization_type: str = ON_DEMAND,
 ) -> dict[str, str]:
     """Everything but ``AWS_LAMBDA_RUNTIME_API``, which depends on how the environment reaches the server.
 

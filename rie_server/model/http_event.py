@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from rie_server.model.http_prelude import DELIMITER
+
 # Bodies of these come as text where they are UTF-8; all others in base64. A form comes in base64, as in AWS.
 _TEXT_TYPES: Final = frozenset(("application/json", "application/javascript", "application/xml", "application/graphql"))
 _TEXT_ENDINGS: Final = ("+json", "+xml")
@@ -96,10 +98,15 @@ def http_answer(result: bytes) -> HttpAnswer:
     Raises:
         UnreadableResultError: members of the wrong types, or a body that is not the base64 it is said to be.
     """
+    prelude, delimiter, streamed = result.partition(DELIMITER)
     try:
-        document = json.loads(result)
+        document = json.loads(prelude)
     except ValueError:
         raise UnreadableResultError("no JSON") from None
+    if delimiter and isinstance(document, dict):
+        # A runtime that streams, behind a URL that does not.
+        status, headers = http_head(document)
+        return HttpAnswer(status=status, headers=headers, body=streamed)
     if not isinstance(document, dict) or "statusCode" not in document:
         return HttpAnswer(status=200, headers=(_DEFAULT_TYPE,), body=result)
     status, headers = http_head(document)

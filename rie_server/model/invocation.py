@@ -80,3 +80,19 @@ class InvocationReport:
     status: str | None = None
     error_type: str | None = None
     restore_duration_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeAnswer:
+    """What a runtime's answer to one invocation measured; for those who want to know.
+
+    Attributes:
+        duration_ms: until the last byte of the answer.
+        latency_ms: until its first byte; None where it came whole, at the end.
+        produced_bytes: its size.
+    """
+
+    request_id: str
+    duration_ms: float
+    produced_bytes: int
+    latency_ms: float | None = None

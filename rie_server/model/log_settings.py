@@ -36,7 +36,11 @@ class LogSettings:
 
     def takes_output(self, line: str) -> bool:
         """Whether a line of the function passes: a JSON object by its ``level``, any other text as INFO."""
-        return is_at_least(_level_of(line), self.application_level)
+        return self.takes_application(_level_of(line))
+
+    def takes_application(self, level: str) -> bool:
+        """Whether a record of the function passes that has a level."""
+        return is_at_least(level, self.application_level)
 
 
 def is_at_least(level: str, threshold: str) -> bool:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from rie_server.model.event_source import EventSourceMapping
-from rie_server.model.stream_batch import UNLIMITED, StreamRules
+from rie_server.model.stream_batch import UNLIMITED, Discard, DiscardCondition, StreamBatch, StreamRules
 
 ATTEMPTS_WITH_DESTINATION: Final = 10
 """AWS: with retries for ever and an on-failure destination "Lambda automatically applies a maximum of 10 retry
@@ -19,4 +19,15 @@ def partition_rules(mapping: EventSourceMapping) -> StreamRules:
         maximum_retry_attempts=attempts,
         maximum_record_age_seconds=int(members.get("MaximumRecordAgeInSeconds", UNLIMITED)),
         bisects=bool(members.get("BisectBatchOnFunctionError", False)),
+    )
+
+
+def invalid_record(batch: StreamBatch) -> Discard:
+    """A record that no function can be given, alone in its batch."""
+    return Discard(
+        batch=batch,
+        condition=DiscardCondition.SCHEMA_VALIDATION_FAILED,
+        invoke_count=0,
+        was_answered=False,
+        checkpoint=batch.last,
     )

@@ -21,8 +21,6 @@ from rie_server.model.request_id import new_request_id
 BACKOFF_FIRST_SECONDS: Final = 1.0
 BACKOFF_MAXIMUM_SECONDS: Final = 60.0
 UNLIMITED: Final = -1
-# So often is a destination asked that refuses a failure record for good; then the records are dropped, as AWS does.
-REFUSALS_MOST: Final = 3
 
 
 class DiscardCondition(StrEnum):

@@ -249,7 +249,8 @@ class EventSourceMappings:
         self._records.change(uuid, lambda mapping: _with_result(mapping, result))
 
     def _shown(self, mapping: EventSourceMapping) -> EventSourceMapping:
-        latest = self._results.latest(mapping.uuid)
+        is_ours = self._sharing is None or self._sharing.holds(mapping.uuid)
+        latest = self._results.latest(mapping.uuid) if is_ours else None
         return mapping if latest is None else _with_result(mapping, latest)
 
     def _inspect(self, mapping: EventSourceMapping) -> None:

@@ -13,15 +13,15 @@ from functools import partial
 from rie_server.errors import DeliveryError
 from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.batch_response import BatchSucceeded, batch_result
+from rie_server.model.delivery import DeliveryTries
 from rie_server.model.event_source import SourceRecord
 from rie_server.model.filter_documents import passes
 from rie_server.model.invocation import InvokeResult
+from rie_server.model.partition_rules import invalid_record
 from rie_server.model.stream_batch import (
     BACKOFF_MAXIMUM_SECONDS,
-    REFUSALS_MOST,
     BatchOutcome,
     Discard,
-    DiscardCondition,
     Done,
     Invoke,
     Retry,
@@ -59,7 +59,7 @@ class PartitionLane:
         self._work: list[StreamBatch] = []  # the next one last
         self._undelivered: Discard | None = None
         self._last_result: InvokeResult | None = None
-        self._delivery_failures = self._delivery_refusals = 0
+        self._tries = DeliveryTries()
         self._busy = False
         self._has_slot = False
         self._window: Timer | None = None
@@ -183,7 +183,7 @@ class PartitionLane:
         if undelivered is not None:
             return self._deliver(undelivered)
         if batch.records[0].invalid:
-            return self._follow(_invalid(batch))
+            return self._follow(invalid_record(batch))
         decision = before_invoke(batch, crew.rules, now=crew.clock.now())
         if not isinstance(decision, Invoke):
             return self._follow(decision)
@@ -247,18 +247,15 @@ class PartitionLane:
             was_sent = False
             crew.observer.delivery_failed(crew.mapping)
             crew.reporter.processed(f"PROBLEM: {refusal}")
-            with self._lock:
-                self._delivery_failures += 1
-                self._delivery_refusals = 0 if refusal.passes else self._delivery_refusals + 1
-                is_lost = self._delivery_refusals >= REFUSALS_MOST
-                if not is_lost:
-                    self._wait(backoff_seconds(self._delivery_failures))
-            if not is_lost:
+            tries = self._tries = self._tries.after(passes=refusal.passes)
+            if not tries.is_lost:
+                with self._lock:
+                    self._wait(backoff_seconds(tries.failures))
                 return self._rest()
             log.warning("%s: %d records of %s are dropped: %s", crew.mapping.uuid, count, self._name, refusal)
         (crew.observer.delivered_on_failure if was_sent else crew.observer.dropped)(crew.mapping, count)
         with self._lock:
-            self._undelivered, self._delivery_failures, self._delivery_refusals = None, 0, 0
+            self._undelivered, self._tries = None, DeliveryTries()
             self._work.pop()
             if discard.rest is not None:
                 self._work.append(discard.rest)
@@ -281,14 +278,3 @@ class PartitionLane:
             self._has_slot = False
             self._crew.slots.give_back()
         self._idle.notify_all()
-
-
-def _invalid(batch: StreamBatch) -> Discard:
-    """A record that no function can be given, alone in its batch."""
-    return Discard(
-        batch=batch,
-        condition=DiscardCondition.SCHEMA_VALIDATION_FAILED,
-        invoke_count=0,
-        was_answered=False,
-        checkpoint=batch.last,
-    )

@@ -74,6 +74,10 @@ class MappingSharing:
             self._is_time = True
             self._due.notify_all()
 
+    def holds(self, uuid: str) -> bool:
+        """Whether the mapping is this server's."""
+        return uuid in self._held
+
     def close(self) -> None:
         """After the pollers have ended: others may have the mappings at once. Joins the thread. Idempotent."""
         with self._due:

@@ -8,17 +8,17 @@ dropped, as AWS does, so that it holds nothing up. Thread-safe.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from rie_server.errors import DeliveryError
 from rie_server.model.batch_failure_record import FailedBatch, FunctionAnswer, message_record, object_key, object_record
-from rie_server.model.delivery import Delivery, DeliveryKind
+from rie_server.model.delivery import Delivery, DeliveryKind, DeliveryTries
 from rie_server.model.destination_arn import DestinationKind, destination_kind
 from rie_server.model.event_source import EventSourceMapping
 from rie_server.model.invocation import InvokeResult
-from rie_server.model.stream_batch import REFUSALS_MOST, Discard, backoff_seconds
+from rie_server.model.stream_batch import Discard, backoff_seconds
 from rie_server.pollers.stream_threads import StreamThreads
 from rie_server.polling import PollObserver
 from rie_server.ports import Clock, Destinations
@@ -109,7 +109,7 @@ class FailureRecords:
         self._threads.deliver(partial(self._try, sending))
 
     def _try(self, sending: "_Sending") -> None:
-        if self._threads.stopping.is_set() and sending.failures:
+        if self._threads.stopping.is_set() and sending.tries.failures:
             return
         mapping, count = self._mapping, sending.count
         try:
@@ -117,13 +117,12 @@ class FailureRecords:
         except DeliveryError as trouble:
             self._observer.delivery_failed(mapping)
             self._processed(f"PROBLEM: {trouble}")
-            tried = replace(
-                sending, failures=sending.failures + 1, refusals=0 if trouble.passes else sending.refusals + 1
-            )
-            if tried.refusals < REFUSALS_MOST:
-                if sending.failures == 0:
+            tries = sending.tries.after(passes=trouble.passes)
+            if not tries.is_lost:
+                if tries.failures == 1:
                     log.warning("A failure record cannot be delivered: %s; it is tried again", trouble)
-                self._clock.call_later(backoff_seconds(tried.failures), partial(self._send, tried))
+                again = partial(self._send, replace(sending, tries=tries))
+                self._clock.call_later(backoff_seconds(tries.failures), again)
                 return
             log.warning("%s: %d records are dropped, their failure record is refused: %s", mapping.uuid, count, trouble)
             self._observer.dropped(mapping, count)
@@ -134,19 +133,12 @@ class FailureRecords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sending:
-    """A failure record on its way.
-
-    Attributes:
-        count: records that it tells of.
-        failures: attempts that have failed.
-        refusals: how many of them, last and in a row, were refusals for good.
-    """
+    """A failure record on its way; ``count`` records are what it tells of."""
 
     delivery: Delivery
     count: int
     given_up: Callable[[], None]
-    failures: int = 0
-    refusals: int = 0
+    tries: DeliveryTries = field(default_factory=DeliveryTries)
 
 
 def _function_answer(answer: InvokeResult | None) -> FunctionAnswer | None:

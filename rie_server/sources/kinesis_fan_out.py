@@ -163,6 +163,7 @@ class FanOutSource:
                 self._subscriptions[shard_id] = subscription
         if before is not None:
             before.close()
+            before.join()
         subscription.start()
         if is_closed:
             subscription.close()
@@ -177,6 +178,7 @@ class FanOutSource:
         with self._lock:
             self._subscriptions.pop(shard_id, None)
         subscription.close()
+        subscription.join()
         return False
 
     def _ends_untold(self, shard_id: str, subscription: Subscription) -> bool:

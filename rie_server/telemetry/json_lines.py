@@ -10,8 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rie_server.limits import LOG_TAIL_BYTES
+from rie_server.model.environment import ON_DEMAND
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
+from rie_server.model.log_record import LogRecord
+from rie_server.model.tracing import InvocationSegments
+from rie_server.ports import EnvironmentLog
 from rie_server.telemetry import platform_events
 from rie_server.telemetry.platform_events import PlatformEvent
 
@@ -23,29 +27,42 @@ class JsonLogStream:
         timestamp: the time now, ISO with milliseconds and Z.
     """
 
+    is_observed = False
+
     def __init__(
         self,
         function: FunctionVersion,
         environment_id: str,
+        stream_name: str,
         write: Callable[..., None],
         timestamp: Callable[[], str],
     ) -> None:
         self._function = function
         self._environment_id = environment_id
+        self.stream_name = stream_name
         self._settings = function.log_settings
         self._add = write
         self._timestamp = timestamp
+        self._initialization_type = ON_DEMAND
+        self._tracing: dict[str, Any] | None = None
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
-    def init_started(self) -> None:
-        self._tell(platform_events.init_start(self._function, self._environment_id))
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None:
+        self._initialization_type = initialization_type
+        event = platform_events.init_start(
+            self._function, self._environment_id, initialization_type=initialization_type
+        )
+        self._tell(event)
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
-        for event in platform_events.init_ends(
-            duration_ms=duration_ms, phase=phase, status=status, error_type=error_type
-        ):
-            self._tell(event)
+        self._tell_init(duration_ms, phase, status, error_type)
+
+    def init_ended(self, *, duration_ms: float, phase: str) -> None:
+        self._tell_init(duration_ms, phase, "success", None)
+
+    def settled(self) -> EnvironmentLog:
+        return self
 
     def restore_started(self) -> None:
         self._tell(platform_events.restore_start(self._function, self._environment_id))
@@ -54,10 +71,19 @@ class JsonLogStream:
         for event in platform_events.restore_ends(duration_ms=duration_ms, status=status, error_type=error_type):
             self._tell(event)
 
-    def started(self, request_id: str, *, want_tail: bool) -> None:
+    def started(
+        self,
+        request_id: str,
+        *,
+        want_tail: bool,
+        trace_header: str = "",
+        segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
+    ) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
-        self._tell(platform_events.start(request_id, self._function.version))
+        self._tracing = None if segments is None else platform_events.trace_context(trace_header, segments)
+        self._tell(platform_events.start(request_id, self._function.version, self._tracing, tenant_id))
 
     def output(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
@@ -65,17 +91,40 @@ class JsonLogStream:
         if self._settings.takes_output(text):
             self._add(text)
 
+    def record(self, record: LogRecord) -> None:
+        text = record.text.decode("utf-8", "replace")
+        self._keep(text)
+        level = record.level
+        if self._settings.takes_output(text) if level is None else self._settings.takes_application(level):
+            self._add(text, at_epoch_seconds=record.at_epoch_seconds)
+
     def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
         self._tell(platform_events.extension(name, state, events, error_type))
 
     def extension_output(self, line: bytes) -> None:
         self.output(line)
 
+    def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
+        self._tell(platform_events.subscription(kind, name, state, types))
+
     def finished(self, report: InvocationReport) -> bytes:
-        self._tell(platform_events.runtime_done(report))
-        self._tell(platform_events.report(report, self._function.memory_size_mb))
+        done = platform_events.runtime_done(
+            report.request_id,
+            duration_ms=report.duration_ms,
+            status=report.status,
+            error_type=report.error_type,
+            tracing=self._tracing,
+        )
+        self._tell(done)
+        self._tell(platform_events.report(report, self._function.memory_size_mb, tracing=self._tracing))
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        """Nobody wants to know."""
+
+    def runtime_ready(self) -> None:
+        """Nothing waits for it."""
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -88,6 +137,16 @@ class JsonLogStream:
         self._keep(line)
         if wanted:
             self._add(line)
+
+    def _tell_init(self, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
+        for event in platform_events.init_ends(
+            duration_ms=duration_ms,
+            phase=phase,
+            status=status,
+            error_type=error_type,
+            initialization_type=self._initialization_type,
+        ):
+            self._tell(event)
 
     def _keep(self, line: str) -> None:
         if self._tail is None:

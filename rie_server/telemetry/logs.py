@@ -13,16 +13,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from rie_server.limits import LOG_TAIL_BYTES
+from rie_server.model.environment import ON_DEMAND
+from rie_server.model.environment_variables import log_stream_name
 from rie_server.model.function import FunctionVersion
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
+from rie_server.model.log_event import LogStreamAddress
 from rie_server.model.log_file import log_file
+from rie_server.model.log_record import LogRecord
+from rie_server.model.tracing import InvocationSegments
+from rie_server.observing import LogDelivery
 from rie_server.ports import Clock, EnvironmentLog
 from rie_server.telemetry import platform_lines
 from rie_server.telemetry.json_lines import JsonLogStream
+from rie_server.telemetry.timestamps import iso_milliseconds
 
 WRITE_DELAY_SECONDS = 0.1
 CLOSE_SECONDS = 2.0
@@ -37,11 +44,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What stands around every line of one environment: in which file, and in front of it there and on the output."""
+    """What stands around every line of one environment: in which file, and in front of it there and on the output;
+    and the log stream that AWS would write it to.
+    """
 
     path: Path
     label: str
     stream: str
+    address: LogStreamAddress
 
 
 Line = tuple[Origin, float, str]
@@ -53,12 +63,21 @@ class LogWriter:
     Args:
         directory: where the files go; made when the first line comes.
         show: called with the text for the server's output.
+        delivery: where else lines go.
     """
 
-    def __init__(self, *, directory: Path, clock: Clock, show: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        clock: Clock,
+        show: Callable[[str], None] | None = None,
+        delivery: LogDelivery | None = None,
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._show = show or _show_on_stdout
+        self._delivery = delivery
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._lines: deque[Line] = deque()
@@ -81,16 +100,19 @@ class LogWriter:
 
     def open(self, function: FunctionVersion, environment_id: str) -> EnvironmentLog:
         path = log_file(self._directory / function.arn.region, function.log_group)
-        origin = Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} ")
+        date = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y/%m/%d")
+        stream_name = log_stream_name(function, environment_id, date)
+        address = LogStreamAddress(region=function.arn.region, group=function.log_group, stream=stream_name)
+        origin = Origin(path, f"[{function.arn.name}] ", f" {environment_id[:8]} ", address)
         if function.log_settings.is_json:
-            return JsonLogStream(function, environment_id, partial(self.add, origin), self._now)
+            return JsonLogStream(function, environment_id, stream_name, partial(self.add, origin), self._now)
         return EnvironmentLogStream(function, origin, self.add)
 
     def _now(self) -> str:
-        return _timestamp(self._clock.now())
+        return iso_milliseconds(self._clock.now())
 
-    def add(self, origin: Origin, *lines: str) -> None:
-        at = self._clock.now()
+    def add(self, origin: Origin, *lines: str, at_epoch_seconds: float | None = None) -> None:
+        at = self._clock.now() if at_epoch_seconds is None else at_epoch_seconds
         with self._lock:
             for line in lines:
                 self._lines.append((origin, at, line))
@@ -113,8 +135,10 @@ class LogWriter:
             shown: list[str] = []
             for origin, at, raw in lines:
                 line = raw.replace("\r", "\n")  # how a runtime joins the lines of one record
-                by_file.setdefault(origin.path, []).append(f"{_timestamp(at)}{origin.stream}{line}\n")
+                by_file.setdefault(origin.path, []).append(f"{iso_milliseconds(at)}{origin.stream}{line}\n")
                 shown.append(f"{origin.label}{line}\n")
+            if self._delivery is not None and lines:
+                self._delivery.take([(origin.address, at, raw.replace("\r", "\n")) for origin, at, raw in lines])
             if shown:
                 self._show("".join(shown))
             for path, texts in by_file.items():
@@ -146,20 +170,30 @@ class LogWriter:
 class EnvironmentLogStream:
     """One environment's lines. Keeps the end of the running invocation's log when its caller wants it."""
 
+    is_observed = False
+
     def __init__(self, function: FunctionVersion, origin: Origin, add: Callable[..., None]) -> None:
+        self.stream_name = origin.address.stream
         self._function = function
         self._origin = origin
         self._add = add
+        self._segments: InvocationSegments | None = None
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
-    def init_started(self) -> None:
+    def init_started(self, initialization_type: str = ON_DEMAND) -> None:  # noqa: ARG002
         line = platform_lines.init_start(self._function)
         if line is not None:
             self._write(line)
 
     def init_failed(self, *, duration_ms: float, phase: str, status: str, error_type: str | None) -> None:
         self._write(platform_lines.init_report(duration_ms, phase, status, error_type))
+
+    def init_ended(self, *, duration_ms: float, phase: str) -> None:
+        """A log in text tells of failures alone."""
+
+    def settled(self) -> EnvironmentLog:
+        return self
 
     def restore_started(self) -> None:
         line = platform_lines.restore_start(self._function)
@@ -169,30 +203,59 @@ class EnvironmentLogStream:
     def restore_ended(self, *, duration_ms: float, status: str, error_type: str | None) -> None:
         self._write(platform_lines.restore_report(duration_ms, status, error_type))
 
-    def started(self, request_id: str, *, want_tail: bool) -> None:
+    def started(
+        self,
+        request_id: str,
+        *,
+        want_tail: bool,
+        trace_header: str = "",  # noqa: ARG002
+        segments: InvocationSegments | None = None,
+        tenant_id: str | None = None,
+    ) -> None:
+        self._segments = segments
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
-        self._write(platform_lines.start(request_id, self._function.version))
+        self._write(platform_lines.start(request_id, self._function.version, tenant_id))
 
     def output(self, line: bytes) -> None:
         self._write(line.decode("utf-8", "replace"))
+
+    def record(self, record: LogRecord) -> None:
+        text = record.text.decode("utf-8", "replace")
+        self._add(self._origin, text, at_epoch_seconds=record.at_epoch_seconds)
+        self._keep(text)
 
     def extension(self, name: str, state: str, events: Sequence[str], error_type: str | None) -> None:
         self._write(platform_lines.extension(name, state, events, error_type))
 
     def extension_output(self, line: bytes) -> None:
-        self._write(line.decode("utf-8", "replace"))
+        self.output(line)
+
+    def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
+        self._write(platform_lines.subscription(kind, name, state, types))
 
     def finished(self, report: InvocationReport) -> bytes:
-        self._write(platform_lines.end(report.request_id), platform_lines.report(report, self._function.memory_size_mb))
+        line = platform_lines.report(report, self._function.memory_size_mb)
+        if self._segments is not None:
+            line = f"{line}\n{platform_lines.traced(self._segments)}"
+        self._write(platform_lines.end(report.request_id), line)
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)[-LOG_TAIL_BYTES:]
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        """Nobody wants to know."""
+
+    def runtime_ready(self) -> None:
+        """Nothing waits for it."""
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def _write(self, *lines: str) -> None:
         self._add(self._origin, *lines)
+        self._keep(*lines)
+
+    def _keep(self, *lines: str) -> None:
         tail = self._tail
         if tail is None:
             return
@@ -202,16 +265,6 @@ class EnvironmentLogStream:
             self._tail_bytes += len(data)
         while self._tail_bytes - len(tail[0]) >= LOG_TAIL_BYTES:
             self._tail_bytes -= len(tail.popleft())
-
-
-def _timestamp(seconds: float) -> str:
-    milliseconds = int(seconds * 1000)
-    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
-
-
-@lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _show_on_stdout(text: str) -> None:

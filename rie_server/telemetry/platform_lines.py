@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rie_server.model.extension import events_as_logged
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport
+from rie_server.model.tracing import InvocationSegments
 
 
 def runtime_version(function: FunctionVersion) -> tuple[str, str] | None:
@@ -52,8 +53,9 @@ def extension(name: str, state: str, events: Sequence[str], error_type: str | No
     return f"{line}\tError Type: {error_type}" if error_type else line
 
 
-def start(request_id: str, version: str) -> str:
-    return f"START RequestId: {request_id} Version: {version}"
+def start(request_id: str, version: str, tenant_id: str | None = None) -> str:
+    line = f"START RequestId: {request_id} Version: {version}"
+    return line if tenant_id is None else f"{line}\tTenantId: {tenant_id}"
 
 
 def end(request_id: str) -> str:
@@ -78,3 +80,14 @@ def report(figures: InvocationReport, memory_size_mb: int) -> str:
         line += f"Status: {figures.status}"
         line += f"\tError Type: {figures.error_type}" if figures.error_type else ""
     return line
+
+
+def traced(segments: InvocationSegments) -> str:
+    """What follows REPORT, in the same record, where the invocation is traced."""
+    return f"XRAY TraceId: {segments.trace_id}\tSegmentId: {segments.lambda_id}\tSampled: true\t"
+
+
+def subscription(kind: str, name: str, state: str, types: Sequence[str]) -> str:
+    """``kind`` is ``telemetry`` or ``logs``."""
+    words = ", ".join(one.capitalize() for one in types)
+    return f"{kind.upper()}\tName: {name}\tState: {state}\tTypes: [{words}]"

@@ -22,6 +22,7 @@ from rie_server.executors.process import ProcessExecutor
 from rie_server.model.arn import FunctionArn
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
 from rie_server.model.function import FunctionVersion, ImageConfig
+from rie_server.model.log_record import LogRecord
 from rie_server.owner import current_owner
 from rie_server.ports import Executor, RunningEnvironment
 from tests.conftest import wait_until
@@ -43,6 +44,21 @@ def say(text):
 
 def say_aside(text):
     os.write(2, text.encode())
+
+def log(lines):
+    import logging
+    print("before", flush=True)
+    logging.getLogger().error("\\n".join(lines))
+    print("after", flush=True)
+
+def log_and_leave():
+    import logging
+    logging.getLogger().error("last\\nwords")
+    os._exit(1)
+
+def resolve(name):
+    import socket
+    return socket.gethostbyname(name)
 
 def leave(status):
     print("leaving", flush=True)
@@ -120,6 +136,7 @@ exit 3
 class Observer:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.records: list[LogRecord] = []
         self.exits: list[EnvironmentExit] = []
         self.exited = threading.Event()
         self.lines_at_exit = 0
@@ -129,6 +146,10 @@ class Observer:
 
     def on_output(self, line: bytes) -> None:
         self.lines.append(line)
+
+    def on_record(self, record: LogRecord) -> None:
+        self.records.append(record)
+        self.lines.append(record.text)
 
     def on_exit(self, exit_: EnvironmentExit) -> None:
         self.lines_at_exit = len(self.lines)
@@ -275,6 +296,26 @@ def test_a_started_environment_asks_for_events_and_answers_them(bench: Bench) ->
     kind, variables = started.api.invoke({"do": "variables"})
     assert kind == "response"
     assert variables["GREETING"] == "hello"
+
+
+def test_a_record_of_several_lines_stays_one_record_in_its_place(bench: Bench) -> None:
+    started = bench.start()
+    started.api.invoke({"do": "log", "lines": ["one", "two"]})
+    wait_until(lambda: b"after" in started.observer.lines)
+    started.running.flush_output()
+    [record] = started.observer.records
+    assert record.text.startswith(b"[ERROR]\t")
+    assert record.text.endswith(b"\tone\ntwo")
+    assert record.level in ("ERROR", None), "the runtime tells the level where a log format is set"
+    assert record.at_epoch_seconds == pytest.approx(time.time(), abs=30)
+    assert started.observer.lines == [b"before", record.text, b"after"]
+
+
+def test_the_last_record_of_a_runtime_is_not_lost(bench: Bench) -> None:
+    started = bench.start()
+    started.api.events.put({"do": "log_and_leave"})
+    started.observer.exit()
+    assert [record.text[-10:] for record in started.observer.records] == [b"last\nwords"]
 
 
 def test_an_environment_sees_the_given_variables_and_nothing_of_the_servers(
@@ -749,6 +790,12 @@ def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next
 
 
 @pytest.mark.docker
+def test_a_container_knows_itself_by_the_name_under_which_extensions_listen(docker_bench: Bench) -> None:
+    started = docker_bench.start()
+    _, address = started.api.invoke({"do": "resolve", "name": "sandbox.localdomain"})
+    assert address == docker_bench.endpoints.sources[started.spec.environment_id]
+
+
 def test_a_container_is_as_confined_as_awss_sandbox(docker_bench: Bench) -> None:
     started = docker_bench.start(memory_mb=256, ephemeral_storage_mb=600)
     _, facts = started.api.invoke({"do": "facts"})
@@ -867,8 +914,9 @@ def test_containers_of_a_server_that_is_gone_are_removed_and_those_of_a_living_o
     docker_bench.start()
     executor = docker_bench.executor
     assert executor.remove_orphans() == 0
-    executor._planner._owner, own = "999999999:1", executor._planner._owner
+    planner = executor._planner
+    planner._owner, own = "999999999:1", planner._owner
     docker_bench.start()
-    executor._planner._owner = own
+    planner._owner = own
     assert executor.remove_orphans() == 1
     assert len(docker_bench.left()) == 1

@@ -25,6 +25,9 @@ Answer = tuple[int, Mapping[str, Any]]
 
 class FanOutProxy:
     """
+    Args:
+        port: to stand where another one was.
+
     Attributes:
         url: of the service.
         subscription_seconds: how long a subscription lasts; five minutes on AWS.
@@ -32,7 +35,7 @@ class FanOutProxy:
         refusals: each is the code that one SubscribeToShard is refused with.
     """
 
-    def __init__(self, kinesis: KinesaliteServer) -> None:
+    def __init__(self, kinesis: KinesaliteServer, port: int = 0) -> None:
         self.kinesis = kinesis
         self.subscription_seconds = 300.0
         self.subscribed: list[Mapping[str, Any]] = []
@@ -40,10 +43,11 @@ class FanOutProxy:
         self.consumers: dict[str, str] = {}
         self.ending = threading.Event()
         self._numbers = itertools.count(1)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"proxy": self}))
         self._server.daemon_threads = True
         self._server.block_on_close = False
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="fan-out-proxy")
 
     @property

@@ -10,17 +10,19 @@ from functools import partial
 
 from rie_server.api.exchange import JSON, Deferred, Reply, Request
 from rie_server.api.function_url.permission import Permission
+from rie_server.api.function_url.streamed import StreamedAnswer
 from rie_server.errors import LambdaError, TooManyRequestsException
 from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.arn import FunctionArn
 from rie_server.model.caller import Caller
 from rie_server.model.cors import cors_headers, preflight_headers, without_cors
-from rie_server.model.function_url import PATH_FORM, FunctionUrl, domain_name, url_id_of_host
+from rie_server.model.function_url import PATH_FORM, FunctionUrl, InvokeMode, domain_name, url_id_of_host
 from rie_server.model.http_event import HttpAnswer, HttpCall, UnreadableResultError, http_answer, http_event
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.request_id import new_request_id, random_digits
 from rie_server.model.tracing import new_trace_header
-from rie_server.ports import Clock, Invoker
+from rie_server.ports import Clock
+from rie_server.streaming import StreamingInvoker
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -36,7 +38,7 @@ class FunctionUrlFront:
         *,
         find: Callable[[str], tuple[FunctionArn, FunctionUrl] | None],
         permission: Permission,
-        invoker: Invoker,
+        invoker: StreamingInvoker,
         clock: Clock,
     ) -> None:
         self._find = find
@@ -101,21 +103,29 @@ class FunctionUrlFront:
             return _message(413, "Request Entity Too Large", cors)
         deferred = Deferred(request.connection)
         invoke_request = InvokeRequest(function=function, payload=event, request_id=request_id, trace_header=trace)
-        answered = partial(_deliver, deferred, request_id, cors, replaces_cors=bool(url.cors))
-        self._invoker.invoke(invoke_request, answered)
+        finished = partial(_finished, own=(("x-amzn-RequestId", request_id), *cors), replaces_cors=bool(url.cors))
+        if url.invoke_mode is InvokeMode.RESPONSE_STREAM:
+            answer = StreamedAnswer(deferred, finished=finished, failed=partial(_whole, finished))
+            self._invoker.invoke(invoke_request, answer.complete, answer)
+        else:
+            self._invoker.invoke(invoke_request, lambda result: deferred.complete(_whole(finished, result)))
         return deferred
 
 
-def _deliver(deferred: Deferred, request_id: str, cors: Headers, result: InvokeResult, *, replaces_cors: bool) -> None:
+def _finished(headers: Headers, *, own: Headers, replaces_cors: bool) -> Headers:
+    """The headers of a reply out of the function's."""
+    return (*(without_cors(headers) if replaces_cors else headers), *own)
+
+
+def _whole(finished: Callable[[Headers], Headers], result: InvokeResult) -> Reply:
+    """The reply that a result means, in one piece."""
     if result.refusal is not None:
-        deferred.complete(_refused(result.refusal, cors))
-        return
+        return _refused(result.refusal, finished(()))
     try:
         answer = _failed() if result.function_error is not None else http_answer(result.payload)
     except UnreadableResultError:
         answer = _failed()
-    headers = without_cors(answer.headers) if replaces_cors else answer.headers
-    deferred.complete(Reply(answer.status, (*headers, ("x-amzn-RequestId", request_id), *cors), answer.body))
+    return Reply(answer.status, finished(answer.headers), answer.body)
 
 
 def _failed() -> HttpAnswer:

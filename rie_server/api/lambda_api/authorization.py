@@ -50,8 +50,10 @@ class Authorization:
             LambdaError: of status 403, in AWS's words.
         """
         caller = self._authentication.caller(request)
-        function = None if reference is None else self._function(reference, qualifier, region)
-        owner = self._account_id if function is None else function.account
+        # A service acts in the account of what it names.
+        account = self._account_id if caller.service is not None else caller.account
+        function = None if reference is None else self._function(reference, qualifier, region, account)
+        owner = account if function is None else function.account
         if caller.service is None and caller.account == owner:
             return caller
         action = f"lambda:{_ACTIONS.get(operation, operation)}"
@@ -65,11 +67,9 @@ class Authorization:
             )
         return caller
 
-    def _function(self, reference: str, qualifier: str | None, region: str) -> FunctionArn | None:
+    def _function(self, reference: str, qualifier: str | None, region: str, account: str) -> FunctionArn | None:
         try:
-            return parse_function_reference(
-                unquote(reference), qualifier=qualifier, region=region, account=self._account_id
-            )
+            return parse_function_reference(unquote(reference), qualifier=qualifier, region=region, account=account)
         except LambdaError:
             return None  # it means no function: whoever may, hears why from the operation
 

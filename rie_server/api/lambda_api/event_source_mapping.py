@@ -11,6 +11,7 @@ from rie_server.model.event_source_rules import mapped_function
 
 
 def create_event_source_mapping(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    scope.check_account(mapped_function(members["FunctionName"], region=scope.region, account=scope.account))
     return describe_mapping(scope.mappings.create(members, region=scope.region, account=scope.account))
 
 
@@ -19,6 +20,8 @@ def get_event_source_mapping(scope: Scope, members: Mapping[str, Any]) -> Mappin
 
 
 def update_event_source_mapping(scope: Scope, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    if members.get("FunctionName"):
+        scope.check_account(mapped_function(members["FunctionName"], region=scope.region, account=scope.account))
     updated = scope.mappings.update(members["UUID"], members, region=scope.region, account=scope.account)
     return describe_mapping(updated)
 

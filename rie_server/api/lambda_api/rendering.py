@@ -12,6 +12,7 @@ from rie_server.api.exchange import JSON, Reply, Request
 from rie_server.config import Settings
 from rie_server.errors import LambdaError
 
+_ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"(?:eusc-)?[a-z]{2}(?:-[a-z]+)+-\d")
 
 
@@ -37,27 +38,34 @@ def json_bytes(document: object) -> bytes:
 
 
 def request_scope(request: Request, settings: Settings) -> tuple[str, str]:
-    """The region and the account that a request is about.
+    """The region and the account that a request is about: the worlds that do not see one another.
 
     The region is that of the SigV4 credential scope, from the Authorization header or a presigned URL; an unsigned
-    request, or one signed for no region in particular, is about the configured one. Signatures are not checked.
+    request, or one signed for no region in particular, is about the configured one. The account is that of the access
+    key in ``RIE_ACCESS_KEYS``, of a key of twelve digits that very number, else the configured one. Signatures are not
+    checked here.
     """
     authorization = request.headers.get("authorization")
-    region = None
+    region, account = None, None
     if authorization is not None:
         start = authorization.find("Credential=")
         if start >= 0:
             end = authorization.find(",", start)
-            region = _region_of(authorization[start + 11 : end if end >= 0 else None])
+            credential = authorization[start + 11 : end if end >= 0 else None]
+            region, account = _scope_of(credential, settings.access_keys)
     elif "X-Amz-Credential=" in request.query:
         credential = request.query.split("X-Amz-Credential=", 1)[1].split("&", 1)[0]
-        region = _region_of(unquote(credential))
-    return region or settings.region, settings.account_id
+        region, account = _scope_of(unquote(credential), settings.access_keys)
+    return region or settings.region, account or settings.account_id
 
 
 @lru_cache(maxsize=1024)
-def _region_of(credential: str) -> str | None:
-    """The third part from the right of ``KEY/DATE/REGION/SERVICE/aws4_request``; a key may contain slashes."""
+def _scope_of(credential: str, access_keys: tuple[tuple[str, str, str], ...]) -> tuple[str | None, str | None]:
+    """Region and account of ``KEY/DATE/REGION/SERVICE/aws4_request``; a key may contain slashes."""
     parts = credential.strip().split("/")
-    region = parts[-3] if len(parts) >= 5 else None
-    return region if region is not None and _REGION.fullmatch(region) else None
+    if len(parts) < 5:
+        return None, None
+    region, key = parts[-3], "/".join(parts[:-4])
+    owners = (owner for known, _, owner in access_keys if known == key and _ACCOUNT.fullmatch(owner))
+    account = next(owners, key if _ACCOUNT.fullmatch(key) else None)
+    return region if _REGION.fullmatch(region) else None, account

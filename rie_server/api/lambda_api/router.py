@@ -113,6 +113,12 @@ class LambdaApi:
             raise ValueError(f"no operation of the Lambda API is {route.method} {route.prefix}...{route.suffix}")
         self._hot[found[0].name] = route.operation
 
+    def offered(self) -> Mapping[str, str | None]:
+        """Every operation of AWS's service model, and the module that carries it out; None where it is not offered."""
+        carried_out = {name: operation.__module__ for name, operation in _OPERATIONS.items()}
+        hot = {name: type(operation).__module__ for name, operation in self._hot.items()}
+        return {name: {**carried_out, **hot}.get(name) for name in self._model.operations}
+
     def guarded(self, route: HotRoute) -> HotRoute:
         """``route`` as it may be reached past this API: behind the authorization, if there is one."""
         if self._authorization is None:
@@ -180,7 +186,7 @@ class LambdaApi:
             )
         members = read_input(self._model, operation, parameters, request)
         check_input(self._model, operation, members)
-        output = carry_out(self._scope(request, request_id), members)
+        output = carry_out(self._scope(request, operation.name, request_id), members)
         return write_output(self._model, operation, output, request_id)
 
     def _authorize(self, request: Request, operation: ModelOperation, parameters: Mapping[str, str]) -> None:
@@ -198,7 +204,7 @@ class LambdaApi:
             raise _unknown(request)
         return reply
 
-    def _scope(self, request: Request, request_id: str) -> Scope:
+    def _scope(self, request: Request, operation: str, request_id: str) -> Scope:
         region, account_id = request_scope(request, self._settings)
         host = request.headers.get("host") or f"{self._settings.host}:{self._settings.port}"
         return Scope(
@@ -206,6 +212,8 @@ class LambdaApi:
             mappings=self._mappings,
             region=region,
             account=account_id,
+            operation=operation,
+            is_authorized=self._authorization is not None,
             request_id=request_id,
             base_url=f"http://{host}",
         )

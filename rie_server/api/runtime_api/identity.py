@@ -18,6 +18,7 @@ from rie_server.api.exchange import Request
 # Starts to serve the Runtime API on a listening socket; returns what closes it.
 Listen = Callable[[socket.socket], Callable[[], None]]
 
+LOOPBACK = "127.0.0.1"
 _BACKLOG = 16
 _ATTEMPTS = 20
 
@@ -45,6 +46,7 @@ class EnvironmentIdentities:
         self._by_address: dict[tuple[str, int], str] = {}
         self._by_host: dict[str, Host] = {}
         self._closers: dict[str, Callable[[], None]] = {}
+        self._ip_addresses: dict[str, str] = {}
 
     def open_address(self, environment_id: str) -> str:
         listener = _loopback_listener()
@@ -58,6 +60,7 @@ class EnvironmentIdentities:
 
         with self._lock:
             self._closers[environment_id] = close
+            self._ip_addresses[environment_id] = LOOPBACK
         return f"{address[0]}:{address[1]}"
 
     def register_host(self, environment_id: str, host_name: str, source_address: str | None) -> str:
@@ -68,13 +71,22 @@ class EnvironmentIdentities:
 
         with self._lock:
             self._closers[environment_id] = close
+            if source_address is not None:
+                self._ip_addresses[environment_id] = source_address
         return f"{host_name}:{self._runtime_port}"
 
     def close(self, environment_id: str) -> None:
         with self._lock:
             closer = self._closers.pop(environment_id, None)
+            self._ip_addresses.pop(environment_id, None)
         if closer is not None:
             closer()
+
+    def address_of(self, environment_id: str) -> str | None:
+        """Where what listens inside an environment can be reached: a container's IP address, for processes this
+        machine's own; None when the environment has ended.
+        """
+        return self._ip_addresses.get(environment_id)
 
     def environment_of(self, request: Request) -> str | None:
         """The caller's environment id; None for a stranger."""
@@ -94,7 +106,7 @@ def _loopback_listener() -> socket.socket:
         address = str(ipaddress.IPv4Address(0x7F000000 | int.from_bytes(os.urandom(3)) or 1))
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listener.bind(("127.0.0.1" if attempt == _ATTEMPTS - 1 else address, 0))
+            listener.bind((LOOPBACK if attempt == _ATTEMPTS - 1 else address, 0))
             listener.listen(_BACKLOG)
         except OSError as trouble:
             listener.close()

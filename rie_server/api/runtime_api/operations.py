@@ -11,6 +11,7 @@ from rie_server.api.body_stream import BodyStream
 from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request, StreamedRequest
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.streamed_body import StreamedBody
+from rie_server.api.runtime_api.telemetry import TelemetryApi
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.mailbox import Mailbox
@@ -57,8 +58,11 @@ class NextPoll:
 class RuntimeApi:
     """Answers everything that comes in on a Runtime API listener."""
 
-    def __init__(self, *, mailbox: Mailbox, identities: EnvironmentIdentities) -> None:
+    def __init__(
+        self, *, mailbox: Mailbox, identities: EnvironmentIdentities, telemetry: TelemetryApi | None = None
+    ) -> None:
         self._mailbox = mailbox
+        self._telemetry = telemetry
         self._identities = identities
         self.hot_routes = (
             HotRoute(listener="runtime", method="GET", prefix=f"{_INVOCATION}next", suffix="", operation=self.next),
@@ -81,6 +85,8 @@ class RuntimeApi:
             return self._failed(request, self._mailbox.restore_error)
         if method == "GET" and path == "/2018-06-01/ping":
             return Reply(200, (("Content-Type", "text/plain"),), b"pong")
+        if self._telemetry is not None and self._telemetry.answers(method, path):
+            return self._telemetry(request)
         return _error(404, "ResourceNotFound", f"The Runtime API has no {method} {path}")
 
     def next(self, request: Request) -> Reply | Deferred:

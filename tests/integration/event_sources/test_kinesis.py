@@ -285,6 +285,8 @@ def test_nothing_is_lost_and_no_key_is_out_of_order_under_failures_and_three_kil
     """Repeats are allowed: without them, every key's numbers come in order."""
     rie = serve(clock_speed=20)
     create_teller(rie.client(), "teller", path, FAILS="0.1")
+    # Eight batches would run at a time.
+    rie.client().put_function_concurrency(FunctionName="teller", ReservedConcurrentExecutions=3)
     arn = kinesis.create_stream("fire", 4)
     enable(rie.client(), "teller", arn, BatchSize=20, ParallelizationFactor=2, BisectBatchOnFunctionError=True)
     keys = [f"k{number}" for number in range(16)]

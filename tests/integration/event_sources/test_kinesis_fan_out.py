@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.parser.models import KinesisDataStreamModel
 from botocore.exceptions import ClientError
 
 from rie_server.aws_clients import ServiceClients
@@ -56,6 +57,7 @@ def test_records_are_pushed_to_the_function_within_a_moment(
     wait_until(lambda: data(told(path)) == ["a"], what="the record")
     (record,) = told(path)[0]["event"]["Records"]
     assert record["eventSourceARN"] == arn
+    KinesisDataStreamModel.model_validate(told(path)[0]["event"])
     assert [one["Type"] for one in fan_out.subscribed] == ["AT_TIMESTAMP"]
     assert wait_for_result(client, uuid, lambda result: result == "OK")
 
@@ -121,6 +123,26 @@ def test_a_shard_that_is_in_use_is_asked_for_again_and_the_reason_told(
     put(kinesis, "taken", [("k", "a")])
     wait_until(lambda: data(told(path)) == ["a"], what="the record")
     assert wait_for_result(client, uuid, lambda result: result == "OK")
+
+
+def test_an_endpoint_that_goes_away_is_told_and_subscribed_to_again(
+    start_rie: Callable[..., RieServer], kinesis: KinesaliteServer, path: Path
+) -> None:
+    stream = kinesis.create_stream("absent")
+    with FanOutProxy(kinesis) as first:
+        client = start_rie(environ=first.environ).client()
+        create_teller(client, "teller", path)
+        arn = first.create_consumer(stream)
+        uuid = enable(client, "teller", arn)
+        put(kinesis, "absent", [("k", "a")])
+        wait_until(lambda: data(told(path)) == ["a"], what="the record")
+    wait_for_result(client, uuid, lambda result: result.startswith("PROBLEM: ") and "Connect" in result)
+    put(kinesis, "absent", [("k", "b")])
+    with FanOutProxy(kinesis, first.port) as second:
+        second.consumers[arn] = stream
+        wait_until(lambda: data(told(path)) == ["a", "b"], seconds=40, what="the second record")
+        wait_for_result(client, uuid, lambda result: result == "OK")
+        client.delete_event_source_mapping(UUID=uuid)
 
 
 def test_a_consumer_that_goes_away_is_told_and_takes_no_shard_with_it(

@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ class Pair:
         self.path = tmp_path / "told"
         self.stream = tmp_path.name[-40:].strip("-_.")
         self.arn = kinesis.create_stream(self.stream, 2)
-        self.servers = {name: self._server(start, name, url, tmp_path) for name in ("a", "b")}
+        with ThreadPoolExecutor(2) as both:
+            made = {name: both.submit(self._server, start, name, url, tmp_path) for name in ("a", "b")}
+        self.servers = {name: one.result() for name, one in made.items()}
         self.number = 0
 
     def _server(self, start: Callable[..., RieServer], name: str, url: str, tmp_path: Path) -> RieServer:
@@ -105,7 +108,9 @@ def pair(
     return Pair(start_rie, kinesis, postgresql.new_database(), tmp_path)
 
 
-def test_a_mapping_is_polled_once_and_goes_to_the_other_server_when_its_own_ends_or_dies(pair: Pair) -> None:
+def test_a_mapping_is_polled_once_and_goes_to_the_other_server_when_its_own_ends_or_dies(
+    pair: Pair, postgresql: PostgresqlServer
+) -> None:
     assert [one["UUID"] for one in pair.mappings("a")] == [one["UUID"] for one in pair.mappings("b")]
     assert len(pair.mappings("a")) == 1
     pair.put(40)
@@ -120,6 +125,11 @@ def test_a_mapping_is_polled_once_and_goes_to_the_other_server_when_its_own_ends
     pair.wait_complete()
     assert pair.poller() == second
     assert sorted(pair.numbers()) == list(range(80)), "an ordered end repeats nothing"
+
+    for _ in range(3):
+        postgresql.disconnect_all()
+        pair.put(20)
+    pair.wait_complete()
 
     pair.servers[first].restart()
     pair.servers[second].kill()

@@ -23,13 +23,13 @@ ECHO = """
 """
 
 
-def zip_of(files: Mapping[str, str | bytes]) -> bytes:
-    """A zip of ``files`` by name; ``bootstrap`` may be executed."""
+def zip_of(files: Mapping[str, str | bytes], *, executable: str = "bootstrap") -> bytes:
+    """A zip of ``files`` by name; those may be executed whose name begins with ``executable``."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-            entry.external_attr = (0o100755 if name == "bootstrap" else 0o100644) << 16
+            entry.external_attr = (0o100755 if name.startswith(executable) else 0o100644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return buffer.getvalue()

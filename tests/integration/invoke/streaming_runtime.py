@@ -12,7 +12,8 @@ from tests.integration.invoke.deploying import create, zip_of
 
 # Plays the steps of an event: ["write", TEXT], ["bytes", NUMBER], ["sleep", SECONDS], ["trailers", {...}], ["close"],
 # ["exit", STATUS], ["raw", TEXT], ["touch", PATH], ["print", TEXT]. A write of "@now" sends the time of the write.
-# Without "close" or "exit" the response ends as it should, and what the server said to it is the next one's "said".
+# An event of a function URL has them in its body. Without "close" or "exit" the response ends as it should, and what
+# the server said to it is the next one's "said".
 _STREAMER = """\
     import http.client, json, os, socket, sys, time
 
@@ -75,6 +76,7 @@ _STREAMER = """\
     said = ""
     while True:
         event, request_id = next_event()
+        event = json.loads(event["body"]) if "body" in event else event
         steps = event["steps"]
         if event.get("tell"):
             steps = [["write", said]]

@@ -1,13 +1,15 @@
-"""Extensions as functions bring them: internal ones in a Python handler, against a real server."""
+"""Extensions as functions bring them: internal ones in a Python handler, external ones in layers; a real server."""
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.conftest import RieServer, wait_until
-from tests.integration.invoke.deploying import create, invoke
+from tests.extension_programs import CURL, PYTHON
+from tests.integration.invoke.deploying import create, invoke, marked_processes, zip_of
 
 INTERNAL = """
     import json, os, threading, time, urllib.request
@@ -77,3 +79,79 @@ def test_the_log_of_an_extension_shows_it(client: Any, function: str, shared: Ri
     wait_until(
         lambda: "EXTENSION\tName: inside\tState: Ready\tEvents: [INVOKE]" in shared.output, what="the extension's line"
     )
+
+
+# --- external extensions, in layers -----------------------------------------------------------------------------------
+
+HANDLER = """
+    import os, signal, time
+
+    def handler(event, context):
+        time.sleep((event or {}).get("sleep", 0))
+        if "signal" in (event or {}):
+            os.kill(os.getpid(), event["signal"])
+        return "done"
+"""
+
+
+def layer_of(client: Any, name: str, programs: dict[str, str]) -> str:
+    """Publishes executables for ``/opt/extensions``; returns the layer version's ARN."""
+    content = zip_of({f"extensions/{file}": text for file, text in programs.items()}, executable="extensions/")
+    return str(client.publish_layer_version(LayerName=name, Content={"ZipFile": content})["LayerVersionArn"])
+
+
+def test_extensions_in_python_and_in_shell_see_invocations_and_the_end(start_rie: Callable[..., RieServer]) -> None:
+    server = start_rie(executor="process")
+    client = server.client()
+    layers = [layer_of(client, "python", {"watcher": PYTHON}), layer_of(client, "shell", {"curler": CURL})]
+    create(client, "watched", HANDLER, Layers=layers)
+    for _ in range(3):
+        answer = invoke(client, "watched")
+        assert (answer.payload, answer.error) == ("done", None)
+        wait_until(lambda at=answer.request_id: f"watcher INVOKE {at}" in server.output, what="the event in Python")
+        wait_until(lambda at=answer.request_id: f'"requestId":"{at}"' in server.output, what="the event in the shell")
+    assert "EXTENSION\tName: curler\tState: Ready\tEvents: [INVOKE, SHUTDOWN]" in server.output
+    server.stop()
+    assert "watcher SHUTDOWN spindown" in server.output
+    assert '"shutdownReason":"spindown"' in server.output
+
+
+def test_a_timeout_and_a_crash_of_the_runtime_are_told_to_extensions(start_rie: Callable[..., RieServer]) -> None:
+    server = start_rie(executor="process")
+    client = server.client()
+    create(client, "watched", HANDLER, Timeout=1, Layers=[layer_of(client, "python", {"watcher": PYTHON})])
+    assert invoke(client, "watched", {"sleep": 5}).payload["errorType"] == "Sandbox.Timedout"
+    wait_until(lambda: "watcher SHUTDOWN timeout" in server.output, what="the timeout")
+    assert invoke(client, "watched", {"signal": 9}).payload["errorMessage"].endswith("signal: killed")
+    wait_until(lambda: "watcher SHUTDOWN failure" in server.output, what="the failure")
+
+
+def test_an_extension_that_ends_fails_what_runs_and_one_that_cannot_start_fails_initialization(
+    start_rie: Callable[..., RieServer],
+) -> None:
+    client = start_rie(executor="process").client()
+    crashing = layer_of(client, "crashing", {"watcher": PYTHON.replace('"crash" in os.environ', "True")})
+    create(client, "crashes", HANDLER, Layers=[crashing])
+    answer = invoke(client, "crashes", {"sleep": 2})
+    assert answer.payload == {
+        "errorType": "Extension.Crash",
+        "errorMessage": f"RequestId: {answer.request_id} Error: exit status 4",
+    }
+    broken = zip_of({"extensions/broken": "#!/bin/sh\n"})
+    arn = client.publish_layer_version(LayerName="broken", Content={"ZipFile": broken})["LayerVersionArn"]
+    create(client, "breaks", HANDLER, Layers=[arn])
+    answer = invoke(client, "breaks")
+    assert answer.payload == {
+        "errorType": "Extension.LaunchError",
+        "errorMessage": f"RequestId: {answer.request_id} Error: fork/exec /opt/extensions/broken: permission denied",
+    }
+
+
+def test_a_killed_server_leaves_no_extension_behind(start_rie: Callable[..., RieServer]) -> None:
+    server = start_rie(executor="process")
+    client = server.client()
+    create(client, "watched", HANDLER, Layers=[layer_of(client, "python", {"watcher": PYTHON})])
+    invoke(client, "watched")
+    assert any("watcher" in command for command in marked_processes(server.data_dir).values())
+    server.kill()
+    wait_until(lambda: not marked_processes(server.data_dir), what="the end of every process")

@@ -84,6 +84,10 @@ class ControlPlane:
             concurrency_limit=1000,
         )
 
+    def use_settings(self, **settings: Any) -> None:
+        """Answers by these settings from now on."""
+        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings(**settings))
+
     def restart_registry(self) -> None:
         """Takes the registry down and makes another one of what it has stored."""
         self.registry.close()
@@ -107,12 +111,12 @@ class ControlPlane:
         self.registry.close()
         self.clock.close()
 
-    def client(self, region: str = "us-east-1") -> Any:
+    def client(self, region: str = "us-east-1", access_key: str = "local") -> Any:
         client = _SESSION.client(
             "lambda",
             endpoint_url=self.url,
             region_name=region,
-            aws_access_key_id="local",
+            aws_access_key_id=access_key,
             aws_secret_access_key="local",
             config=Config(retries={"max_attempts": 0}, parameter_validation=False),
         )
