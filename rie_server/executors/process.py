@@ -41,14 +41,26 @@ _ABANDONED_SECONDS = 60.0
 class ProcessExecutor:
     name = "process"
 
-    def __init__(self, *, server_id: str, data_dir: Path, endpoints: RuntimeEndpoints, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        server_id: str,
+        data_dir: Path,
+        endpoints: RuntimeEndpoints,
+        clock: Clock,
+        freezing: bool = False,
+    ) -> None:
+        """
+        Args:
+            freezing: environments are to be frozen now and then.
+        """
         self._server_id = server_id
         self._endpoints = endpoints
         self._clock = clock
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
         self._layer_mounts = LayerMounts()
-        self._cgroups = CgroupRoot.detect()
+        self._cgroups = CgroupRoot.detect(freezing=freezing)
         self._dies_with_server = dies_with_server()
         self._watch = FileWatch("process-watch")
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="process-spawn")

@@ -38,7 +38,9 @@ class FunctionVersion:
         image_uri: None for zip packages.
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
         log_settings: the format of its log, and levels.
+        is_traced: ``TracingConfig`` is ``Active``.
         snap_start: its environments are told that they have been restored once they are initialized.
+        max_concurrency: how many invocations run in an environment at a time; None for one, as usual.
         tenant_isolated: an environment serves invocations of one tenant alone.
     """
 
@@ -58,8 +60,10 @@ class FunctionVersion:
     log_group: str
     role: str
     log_settings: LogSettings = field(default_factory=LogSettings)
+    is_traced: bool = False
     snap_start: bool = False
     tenant_isolated: bool = False
+    max_concurrency: int | None = None
     layers_directory: Path | None = None
 
     @property
