@@ -8,19 +8,13 @@ promised. The clock starts when the mapping is enabled, or the bare consumer con
 been acknowledged.
 """
 
-import json
-import subprocess
-import sys
-import time
 import uuid
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
 
 from benchmarks.contenders.server import Server, running_server
 from benchmarks.figures import ScenarioResult, ratio_check, skipped
-from benchmarks.load import REPOSITORY
-from benchmarks.processes import ContenderFailed
+from benchmarks.mappings import PATH, consumed, polled, wait_for
 from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "rabbitmq"
@@ -32,10 +26,8 @@ BODY = b'{"order": "0123456789", "text": "' + 165 * b"x" + b'"}'
 BARE, BARE_BATCHES, LOOP, OURS = "bare consumer", "bare consumer of batches", "consumer with events", "server"
 METRIC = "messages per second"
 ROUNDS_AT_MOST = 5
-DRAIN_SECONDS_AT_MOST = 60.0
 ARN = "arn:aws:mq:us-east-1:000000000000:broker:bench:b-1"
 SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:unused"
-MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
 
 
 def run(effort: Effort) -> ScenarioResult:
@@ -91,50 +83,33 @@ def _filled_queue(url: str, messages: int) -> str:
 
 
 def _bare(url: str, *, messages: int, batch: int, events: bool = False) -> Metrics:
-    queue = _filled_queue(url, messages)
-    plan: dict[str, Any] = {"url": url, "queue": queue, "messages": messages, "prefetch": 2 * BATCH}
+    plan = {"url": url, "queue": _filled_queue(url, messages), "messages": messages, "prefetch": 2 * BATCH}
     plan |= {"batch": batch, "events": events}
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bare_consumer"],
-        input=json.dumps(plan),
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        timeout=DRAIN_SECONDS_AT_MOST,
-        check=False,
-    )
-    if done.returncode:
-        raise ContenderFailed(done.stderr)
-    outcome = json.loads(done.stdout)
-    return {
-        (METRIC, "/s"): messages / outcome["wall_seconds"],
-        ("consumer's processor time", "us"): outcome["cpu_seconds"] / messages * 1e6,
-    }
+    return consumed("benchmarks.bare_consumer", plan, metric=METRIC, count=messages)
 
 
 def _mapped(server: Server, url: str, *, messages: int) -> Metrics:
-    contender = server.as_contender(FUNCTION)
     name = _mapping(server, _filled_queue(url, messages))
-    served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
-    begun = time.perf_counter()
-    server.call("PUT", f"{MAPPINGS_PATH}/{name}", {"Enabled": True})
-    _wait(server, name, lambda one: one["counts"]["deleted"] >= messages)
-    seconds = time.perf_counter() - begun
-    served, ran = contender.server_cpu_seconds() - served, contender.runtime_cpu_seconds() - ran
-    _wait(server, name, lambda one: one["state"] == "Enabled")
-    server.call("DELETE", f"{MAPPINGS_PATH}/{name}")
-    return {
-        (METRIC, "/s"): messages / seconds,
-        ("server's processor time", "us"): served / messages * 1e6,
-        ("runtime's processor time", "us"): ran / messages * 1e6,
-    }
+    return polled(
+        server,
+        FUNCTION,
+        name,
+        begin=lambda: _enable(server, name),
+        is_through=lambda one: one["counts"]["deleted"] >= messages,
+        metric=METRIC,
+        count=messages,
+    )
+
+
+def _enable(server: Server, name: str) -> None:
+    server.call("PUT", f"{PATH}/{name}", {"Enabled": True})
 
 
 def _mapping(server: Server, queue: str) -> str:
     """A mapping that is still disabled."""
     made = server.call(
         "POST",
-        MAPPINGS_PATH,
+        PATH,
         {
             "FunctionName": FUNCTION,
             "EventSourceArn": ARN,
@@ -145,13 +120,5 @@ def _mapping(server: Server, queue: str) -> str:
         },
     )
     name = str(made["UUID"])
-    _wait(server, name, lambda one: one["state"] == "Disabled")
+    wait_for(server, name, lambda one: one["state"] == "Disabled")
     return name
-
-
-def _wait(server: Server, name: str, is_so: Any) -> None:
-    deadline = time.perf_counter() + DRAIN_SECONDS_AT_MOST
-    while not any(is_so(one) for one in server.call("GET", "/_rie/mappings")["mappings"] if one["uuid"] == name):
-        if time.perf_counter() > deadline:
-            raise ContenderFailed("the mapping did not get so far in time")
-        time.sleep(0.05)
