@@ -21,8 +21,8 @@ from tests.unit.durable.durable_story import EXECUTION, NOW, beginning
 from tests.unit.durable.test_checkpoints import PRICE
 
 IDS = st.sampled_from(["a", "b", "c", "d"])
-KINDS = st.sampled_from(["STEP", "CONTEXT", "WAIT", "CALLBACK", "CHAINED_INVOKE", "EXECUTION"])
-ACTIONS = st.sampled_from(["START", "SUCCEED", "FAIL", "RETRY", "CANCEL"])
+KINDS = st.sampled_from(["STEP", "WAIT", "WAIT", "CALLBACK", "CONTEXT", "CHAINED_INVOKE", "EXECUTION"])
+ACTIONS = st.sampled_from(["START", "START", "START", "SUCCEED", "FAIL", "RETRY", "CANCEL"])
 OVER = frozenset(OperationStatus) - {OperationStatus.STARTED, OperationStatus.PENDING, OperationStatus.READY}
 OPTIONS = {
     "StepOptions": {"NextAttemptDelaySeconds": 3},
@@ -36,9 +36,9 @@ OPTIONS = {
 def updates(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Mostly steps that make sense, and whatever else there is."""
     found = []
-    for _ in range(draw(st.integers(0, 4))):
+    for _ in range(draw(st.integers(0, 2))):
         one = {"Id": draw(IDS), "Type": draw(KINDS), "Action": draw(ACTIONS), **OPTIONS}
-        if draw(st.booleans()):
+        if draw(st.integers(0, 5)) == 0:
             one["ParentId"] = draw(IDS)
         found.append(one)
     return found
@@ -125,6 +125,13 @@ class Execution(RuleBasedStateMachine):
             executed_version="1",
         )
         self.change(lambda draft: after_invocation(draft, invocation.id, result, now=self.now))
+
+    @rule(name=IDS, seconds=st.sampled_from([0.0, 4.0, 6.0]))
+    def the_handler_waits(self, name: str, seconds: float) -> None:
+        """What handlers mostly do: something begins that is waited for, and the invocation ends a little later."""
+        self.the_handler_makes_a_checkpoint([{"Id": name, "Type": "WAIT", "Action": "START", **OPTIONS}], False)
+        self.time_goes_by(seconds)
+        self.the_invocation_ends("PENDING")
 
     @rule()
     def the_server_dies(self) -> None:
