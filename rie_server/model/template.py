@@ -24,6 +24,7 @@ LAMBDA_FUNCTION = "AWS::Lambda::Function"
 _SAME_NAME = (
     "Architectures",
     "Description",
+    "DurableConfig",
     "EphemeralStorage",
     "FileSystemConfigs",
     "Handler",
@@ -44,10 +45,12 @@ _NOT_CARRIED_OUT = (
     "ProvisionedConcurrencyConfig",
 )
 _WHOLE_NUMBERS = (
+    "ExecutionTimeout",
     "MaximumEventAgeInSeconds",
     "MaximumRetryAttempts",
     "MemorySize",
     "ReservedConcurrentExecutions",
+    "RetentionPeriodInDays",
     "Size",
     "Timeout",
 )
