@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rie_server.api.exchange import HotRoute
+from rie_server.api.runtime_api.durable_door import DurableDoor, Operation
 from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
@@ -80,6 +81,8 @@ class Engine:
             stream_bandwidth=settings.stream_bandwidth,
         )
         extensions = Extensions(fleet=self.fleet, supervisor=self._supervisor, mailbox=mailbox)
+        self._identities = identities
+        self._durable_door: DurableDoor | None = None
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
         self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
@@ -89,12 +92,19 @@ class Engine:
         self.telemetry.start()
         self.executor.remove_orphans()
 
+    def let_durable_functions_in(self, lambda_api: Operation) -> Sequence[HotRoute]:
+        """What durable functions in containers need of the Lambda API, beside the Runtime API."""
+        self._durable_door = DurableDoor(identities=self._identities, operation=lambda_api)
+        return self._durable_door.hot_routes
+
     def close(self) -> None:
         """Ends every environment; ``telemetry`` is left to the caller, who may have more to write."""
         self.fleet.close()
         self._supervisor.close()
         self._credentials.close()
         self.executor.close()
+        if self._durable_door is not None:
+            self._durable_door.close()
 
 
 def make_role_credentials(

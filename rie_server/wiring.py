@@ -221,7 +221,8 @@ class RieServer:
             clock=self._clock,
         )
         self.lambda_api = doors.lambda_api
-        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self._engine.hot_routes)
+        durable_routes = self._engine.let_durable_functions_in(self.lambda_api)
+        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self._engine.hot_routes, *durable_routes)
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:

@@ -61,6 +61,7 @@ class ProcessExecutor:
         reason = self.supports(spec.function)
         if reason is not None:
             raise EnvironmentStartError("Runtime.InvalidEntrypoint", reason)
+        spec = spec.with_endpoint(spec.lambda_endpoint)
         code_directory = spec.function.code_directory
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")

@@ -148,11 +148,16 @@ class Supervisor:
             function,
             log_stream=environment.log.stream_name,
             neighbours=self._neighbours,
-            lambda_endpoint=self._lambda_endpoint,
             credentials=credentials,
             initialization_type=environment.initialization_type,
         )
-        spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
+        needs_endpoint = function.durable is not None and "AWS_ENDPOINT_URL_LAMBDA" not in variables
+        spec = EnvironmentSpec(
+            environment_id=environment.id,
+            function=function,
+            variables=variables,
+            lambda_endpoint=self._lambda_endpoint if needs_endpoint else None,
+        )
         try:
             running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))
         except EnvironmentStartError as failure:

@@ -46,7 +46,6 @@ def environment_variables(
     *,
     log_stream: str,
     neighbours: Mapping[str, str],
-    lambda_endpoint: str | None = None,
     credentials: Mapping[str, str] = PLACEHOLDER_CREDENTIALS,
     initialization_type: str = ON_DEMAND,
 ) -> dict[str, str]:
@@ -54,7 +53,6 @@ def environment_variables(
 
     Args:
         neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server; the function's own win.
-        lambda_endpoint: for a durable function that has no ``AWS_ENDPOINT_URL_LAMBDA``: its executions are here.
         credentials: of the execution role.
     """
     variables = dict(neighbours)
@@ -62,8 +60,6 @@ def environment_variables(
         variables |= _MANAGED_PATHS
     variables |= _OVERRIDABLE
     variables |= function.variables
-    if function.durable is not None and lambda_endpoint is not None:
-        variables.setdefault("AWS_ENDPOINT_URL_LAMBDA", lambda_endpoint)
     variables |= credentials
     variables |= {
         "AWS_REGION": function.arn.region,
