@@ -11,7 +11,7 @@ RIE_ARGS ?=
 unexport RIE_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check format docs images bench clean
+.PHONY: help run install test check format docs images bench bench-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ images: $(READY) ## Make the Docker images that functions run in
 
 bench: $(TEST_READY) ## Measure this server against its peers and its floor (BENCH_ARGS passes flags)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-check: $(TEST_READY) ## A short run whose ratios must not fall behind benchmarks/thresholds.json
+	$(BIN)/python -m benchmarks --check
 
 clean: ## Remove .venv and caches; functions and queued events in .rie stay
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -8,6 +8,7 @@ import argparse
 import datetime as dt
 import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 from benchmarks.contenders.contender import LeftBehind
@@ -19,6 +20,7 @@ from benchmarks.record import OUTPUT_FOLDER, Run, read_run, write_run
 from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.tables import CHECK_HEADINGS, check_row, scenario_text, text_table
+from benchmarks.thresholds import held_against, read_thresholds
 
 REASON_CHARACTERS = 160  # a cell of a table; the whole goes to standard error
 
@@ -32,8 +34,12 @@ def main() -> int:
         from benchmarks.profile import profile_server  # noqa: PLC0415 - optional tool behind it
 
         return profile_server()
-    chosen = [one for one in SCENARIOS if not options.scenario or one.NAME in options.scenario]
-    run = _run(chosen, "quick" if options.quick else "full")
+    thresholds = read_thresholds() if options.check else {}
+    wanted = options.scenario or list(thresholds)
+    chosen = [one for one in SCENARIOS if not wanted or one.NAME in wanted]
+    run = _run(chosen, "quick" if options.quick or options.check else "full")
+    if options.check:
+        return _sum_up(replace(run, results=tuple(held_against(one, thresholds) for one in run.results)))
     names = [one.NAME for one in chosen] if options.scenario else ["latest"]
     write_run(run, ["-".join(names)])
     return _sum_up(run)
@@ -43,6 +49,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the server against its peers.")
     names = [one.NAME for one in SCENARIOS]
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--check", action="store_true", help="a quick run, held against benchmarks/thresholds.json")
     parser.add_argument("--scenario", action="append", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from the last whole run")
     parser.add_argument("--profile", action="store_true", help="show where the server spends its time (needs py-spy)")

@@ -155,6 +155,9 @@ class Settings:
     code_storage_gb: int = _setting(
         75, _number(1, 1_000_000), "Most code of functions, versions and layers in a region of an account, in GB."
     )
+    freeze: int = _setting(
+        0, _number(0, 1), "1: environments are frozen between invocations, as in AWS; every invocation gets slower."
+    )
     region: str = _setting(
         "us-east-1",
         _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
@@ -211,6 +214,16 @@ class Settings:
     log_delivery: str = _setting(
         "none", _one_of(*LOG_DELIVERIES), "Where logs go beside files and the output: none, or cloudwatch (by boto3)."
     )
+    xray_daemon_address: str = _setting(
+        "",
+        _matching(r"[^\s:]+:\d{1,5}", "host:port"),
+        "Where X-Ray's daemon takes segments (UDP); functions are told it, too; empty: nowhere.",
+    )
+    otlp_endpoint: str = _setting(
+        "",
+        _matching(r"https?://[^\s/]+\S*", "a URL such as http://127.0.0.1:4318"),
+        "OpenTelemetry collector that takes traces (OTLP/HTTP, JSON); empty: nowhere.",
+    )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -241,7 +254,10 @@ class Settings:
         unknown = sorted(name for name in environ if name.startswith("RIE_") and name not in known)
         if unknown:
             raise ConfigurationError(f"{unknown[0]} is no setting of this server.")
-        settings = cls(**values, function_variables=_neighbours(environ))
+        neighbours = _neighbours(environ)
+        if "xray_daemon_address" in values:
+            neighbours["AWS_XRAY_DAEMON_ADDRESS"] = values["xray_daemon_address"]
+        settings = cls(**values, function_variables=neighbours)
         if settings.clock == "manual" and settings.clock_speed != 1:
             raise ConfigurationError("RIE_CLOCK_SPEED is for RIE_CLOCK=system: a manual clock stands still.")
         return settings

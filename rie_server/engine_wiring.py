@@ -17,6 +17,7 @@ from rie_server.executors.role_credentials import RoleCredentials
 from rie_server.invoke.answers import Answers
 from rie_server.invoke.extensions import Extensions
 from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.freezing import Freezer
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
 from rie_server.model.caller import AccessKey, access_keys
@@ -60,9 +61,12 @@ class Engine:
             keepalive_seconds=settings.keepalive_seconds,
             keepalive_clock=keepalive_clock,
         )
+        if settings.freeze:
+            threads = ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="freezer")
+            self.fleet.freezer = Freezer(lock=self.fleet.lock, threads=threads)
         self.access_keys = access_keys(settings.access_keys, settings.account_id)
         self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
-        answers = Answers(clock=clock, observer=observer)
+        answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces)
         self._supervisor = Supervisor(
             fleet=self.fleet,
             executor=self.executor,
@@ -100,6 +104,9 @@ class Engine:
     def close(self) -> None:
         """Ends every environment; ``telemetry`` is left to the caller, who may have more to write."""
         self.fleet.close()
+        if self.fleet.freezer is not None:
+            # First: what is to end gracefully is thawed for that.
+            self.fleet.freezer.close()
         self._supervisor.close()
         self._credentials.close()
         self.executor.close()

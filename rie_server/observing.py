@@ -15,6 +15,7 @@ from rie_server.model.event_invoke import EventEnding
 from rie_server.model.event_progress import DeliveryOutcome, EventFilter, EventProgress
 from rie_server.model.log_event import LogStreamAddress
 from rie_server.model.telemetry_subscription import ListenerAddress, Subscription
+from rie_server.model.traced_invocation import TracedInvocation
 
 
 class InvocationObserver(Protocol):
@@ -116,6 +117,13 @@ class LogDelivery(Protocol):
 
     def take(self, lines: Sequence[tuple[LogStreamAddress, float, str]]) -> None:
         """Lines in their order, each with its time in seconds since the epoch. Must not block."""
+
+
+class TraceExport(Protocol):
+    """Takes sampled invocations that have ended."""
+
+    def take(self, traced: TracedInvocation) -> None:
+        """Must not block."""
 
 
 # --- telemetry inside an environment ----------------------------------------------------------------------------------

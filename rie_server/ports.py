@@ -122,6 +122,12 @@ class RunningEnvironment(Protocol):
     def end_runtime(self, *, grace_seconds: float) -> None:
         """Sends SIGTERM to the runtime, and SIGKILL after the grace; extensions go on. The end is told as ever."""
 
+    def freeze(self) -> None:
+        """Stops every process of the environment for a while. May block. Harmless when it is frozen or has ended."""
+
+    def thaw(self) -> None:
+        """The opposite. ``stop`` needs none before it, ``end_runtime`` does."""
+
     def stop(self) -> None:
         """Ends every process of the environment (SIGKILL) and frees what it held (addresses, folders, containers).
 

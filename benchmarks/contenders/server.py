@@ -52,8 +52,13 @@ class Server:
             return json.loads(reply.read() or b"null")
 
     def create_function(self, name: str, handler: str = "hello", *, code: Mapping[str, str] | None = None) -> None:
-        """Creates a function with the benchmarks' handlers and waits until it is Active."""
-        package = {"PackageType": "Image"} if code else {"Runtime": RUNTIME, "Handler": f"bench_handler.{handler}"}
+        """Creates a function with the benchmarks' handlers and waits until it is Active.
+
+        Args:
+            handler: of ``bench_handler``, or with the name of another module.
+        """
+        handler = handler if "." in handler else f"bench_handler.{handler}"
+        package = {"PackageType": "Image"} if code else {"Runtime": RUNTIME, "Handler": handler}
         description: dict[str, Any] = {"FunctionName": name, "Role": ROLE, "Timeout": 60, "MemorySize": 256, **package}
         self.call("POST", FUNCTIONS_PATH, description | {"Code": code or {"ZipFile": zipped_handlers()}})
         configuration = f"{FUNCTIONS_PATH}/{name}/configuration"
@@ -95,7 +100,8 @@ def zipped_handlers() -> str:
     """The benchmarks' handlers as CreateFunction's ZipFile."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.write(HANDLERS / "bench_handler.py", "bench_handler.py")
+        for module in sorted(HANDLERS.glob("*.py")):
+            archive.write(module, module.name)
     return base64.b64encode(packed.getvalue()).decode()
 
 

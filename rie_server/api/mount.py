@@ -122,5 +122,11 @@ def wait(deferred: Deferred) -> Reply:
     """Blocks until the reply is there, or its client is gone."""
     while (reply := deferred.wait(_LOOK_SECONDS)) is None:
         if not deferred.is_connected():
+            deferred.attach(_throw_away)
             return _CLIENT_GONE
     return reply
+
+
+def _throw_away(reply: Reply) -> None:
+    if isinstance(reply, StreamedReply):
+        reply.stream.abandon()

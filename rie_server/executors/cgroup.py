@@ -96,7 +96,7 @@ class Cgroup:
     def kill(self, *, rounds: int = _KILL_ROUNDS) -> None:
         """Ends every process in the group, also those that have left its session.
 
-        One round takes microseconds; further ones find what was forked meanwhile.
+        One round takes microseconds; further ones find what was forked meanwhile. Frozen processes end, too.
         """
         with contextlib.suppress(OSError):
             _write(self.folders[0] / "cgroup.kill", "1")
@@ -108,6 +108,28 @@ class Cgroup:
             for process_id in members:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(process_id, signal.SIGKILL)
+            # A signal waits until its process is thawed, here in version 1.
+            self.thaw()
+
+    def freeze(self) -> bool:
+        """Stops every process in the group for a while; False where the kernel does not offer that."""
+        return self._set_frozen(frozen=True)
+
+    def thaw(self) -> bool:
+        """The opposite."""
+        return self._set_frozen(frozen=False)
+
+    def _set_frozen(self, *, frozen: bool) -> bool:
+        if self.version == 1:
+            files = [folder / "freezer.state" for folder in self.folders]
+            text = "FROZEN" if frozen else "THAWED"
+        else:
+            files, text = [self.folders[0] / "cgroup.freeze"], str(int(frozen))
+        for file in files:
+            with contextlib.suppress(OSError):
+                _write(file, text)
+                return True
+        return False
 
     def members(self) -> list[int]:
         return [int(word) for word in _read(self.folders[0] / "cgroup.procs").split()]
@@ -149,13 +171,23 @@ class CgroupRoot:
     memory: Path
     processes: Path | None
     version: int
+    freezer: Path | None = None
 
     @classmethod
-    def detect(cls, *, mount: Path = MOUNT, proc: Path = Path("/proc")) -> "CgroupRoot | None":
+    def detect(cls, *, freezing: bool = False, mount: Path = MOUNT, proc: Path = Path("/proc")) -> "CgroupRoot | None":
+        """
+        Args:
+            freezing: the groups are to be frozen now and then, which in version 1 takes one folder more.
+        """
         paths = cgroup_paths("self", mount=mount, proc=proc)
         if "memory" in paths:
-            pids = paths.get("pids")
-            root = cls(memory=paths["memory"], processes=pids if pids and _writable(pids) else None, version=1)
+            pids, freezer = paths.get("pids"), paths.get("freezer") if freezing else None
+            root = cls(
+                memory=paths["memory"],
+                processes=pids if pids and _writable(pids) else None,
+                version=1,
+                freezer=freezer if freezer and _writable(freezer) else None,
+            )
             return root if _writable(root.memory) else None
         if "" in paths:
             base = _delegated(paths[""])
@@ -172,11 +204,15 @@ class CgroupRoot:
         folders = [self.memory / name]
         if self.processes is not None:
             folders.append(self.processes / name)
+        limited = folders[-1]
+        if self.freezer is not None:
+            folders.append(self.freezer / name)
         group = Cgroup(folders=tuple(folders), version=self.version)
         try:
             for folder in folders:
                 folder.mkdir()
-            self._limit(group, memory_bytes, processes)
+            self._limit(group, memory_bytes)
+            _write_if_there(limited / "pids.max", str(processes))
         except OSError:
             group.remove()
             raise
@@ -184,14 +220,14 @@ class CgroupRoot:
 
     def remove_abandoned(self, *, created_before: float) -> None:
         """Removes empty groups that a killed server has left. Young ones may be about to be filled by a living one."""
-        for root in {self.memory, self.processes or self.memory}:
+        for root in {self.memory, self.processes or self.memory, self.freezer or self.memory}:
             for folder in root.glob(f"{GROUP_PREFIX}*"):
                 # The kernel itself refuses to remove a group that is not empty.
                 with contextlib.suppress(OSError):
                     if folder.stat().st_mtime < created_before:
                         folder.rmdir()
 
-    def _limit(self, group: Cgroup, memory_bytes: int, processes: int) -> None:
+    def _limit(self, group: Cgroup, memory_bytes: int) -> None:
         memory = group.folders[0]
         if self.version == 1:
             _write(memory / "memory.limit_in_bytes", str(memory_bytes))
@@ -199,7 +235,6 @@ class CgroupRoot:
         else:
             _write(memory / "memory.max", str(memory_bytes))
             _write_if_there(memory / "memory.swap.max", "0")
-        _write_if_there(group.folders[-1] / "pids.max", str(processes))
 
 
 def _delegated(own: Path) -> Path | None:

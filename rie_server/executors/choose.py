@@ -114,7 +114,13 @@ def choose_executor(
     settings: Settings, *, server_id: str, owner: str, endpoints: RuntimeEndpoints, clock: Clock
 ) -> ChosenExecutor:
     def process(kind: type[_Process]) -> _Process:
-        return kind(server_id=server_id, data_dir=settings.data_dir, endpoints=endpoints, clock=clock)
+        return kind(
+            server_id=server_id,
+            data_dir=settings.data_dir,
+            endpoints=endpoints,
+            clock=clock,
+            freezing=bool(settings.freeze),
+        )
 
     def docker(kind: type[_Docker]) -> _Docker:
         image = settings.runtime_image

@@ -29,6 +29,7 @@ from rie_server.executors.docker_events import ContainerEnds
 from rie_server.executors.docker_extended_environment import ExtendedDockerEnvironment
 from rie_server.executors.docker_failures import start_failure
 from rie_server.executors.docker_images import DockerImages
+from rie_server.executors.docker_pauses import DockerPauses
 from rie_server.executors.docker_planning import ContainerPlanner, Created
 from rie_server.executors.file_watch import FileWatch
 from rie_server.model.environment import EnvironmentExit, EnvironmentSpec
@@ -165,6 +166,7 @@ class DockerExecutor:
             "watch": self._watch,
             "clock": self._clock,
             "keeper": self,
+            "pauses": DockerPauses(self._engine),
         }
         if not created.extensions:
             return DockerEnvironment(**arguments)

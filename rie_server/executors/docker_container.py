@@ -105,6 +105,10 @@ def container_variables(variables: Mapping[str, str], *, runtime_api: str) -> di
     result = {
         name: _reachable(value) if name.startswith("AWS_ENDPOINT_URL") else value for name, value in variables.items()
     }
+    for name in ("AWS_XRAY_DAEMON_ADDRESS", "_AWS_XRAY_DAEMON_ADDRESS"):
+        host, colon, port = result.get(name, "").partition(":")
+        if host in _LOOPBACK:
+            result[name] = f"{NEIGHBOURS_HOST}{colon}{port}"
     result["AWS_LAMBDA_RUNTIME_API"] = runtime_api
     # Records go where lines go, so the engine's one stream carries both, in their order.
     result["_LAMBDA_TELEMETRY_LOG_FD"] = "1"

@@ -54,6 +54,14 @@ class ContainerKeeper(Protocol):
         """The runtime has ended before its container, which may tell whether memory ran out."""
 
 
+class Pauses(Protocol):
+    """What an environment asks of its engine, and waits for."""
+
+    def pause(self, container_id: str) -> None: ...
+
+    def unpause(self, container_id: str) -> None: ...
+
+
 class DockerEnvironment:
     def __init__(
         self,
@@ -65,6 +73,7 @@ class DockerEnvironment:
         watch: FileWatch,
         clock: Clock,
         keeper: ContainerKeeper,
+        pauses: Pauses,
     ) -> None:
         self.environment_id = environment_id
         self.container_id = container_id
@@ -76,6 +85,7 @@ class DockerEnvironment:
         self._watch = watch
         self._clock = clock
         self._keeper = keeper
+        self._pauses = pauses
         self._reading = threading.Lock()
         self._frames = FrameReader()
         self._output: int | None = None
@@ -114,6 +124,12 @@ class DockerEnvironment:
     def end_runtime(self, *, grace_seconds: float) -> None:
         self._keeper.signal(self, "SIGTERM")
         self._clock.call_later(grace_seconds, partial(self._keeper.signal, self, "SIGKILL"))
+
+    def freeze(self) -> None:
+        self._pauses.pause(self.container_id)
+
+    def thaw(self) -> None:
+        self._pauses.unpause(self.container_id)
 
     def stop(self) -> None:
         with self._state:

@@ -27,11 +27,12 @@ def marked_processes(marker: bytes) -> Iterator[int]:
 
 def kill_marked(marker: bytes) -> int:
     """Ends every process with ``marker``; returns how many."""
-    found = 0
-    for process_id in marked_processes(marker):
-        if process_id != os.getpid() and _kill(process_id):
-            found += 1
-    return found
+    return signal_marked(marker, signal.SIGKILL)
+
+
+def signal_marked(marker: bytes, number: signal.Signals) -> int:
+    """Sends a signal to every process with ``marker``; returns to how many."""
+    return sum(one != os.getpid() and _send(one, number) for one in marked_processes(marker))
 
 
 def kill_session(leader: int, leader_started: object) -> int:
@@ -45,14 +46,14 @@ def kill_session(leader: int, leader_started: object) -> int:
     found = 0
     for process_id in _process_ids():
         with contextlib.suppress(OSError):
-            if os.getsid(process_id) == leader and _kill(process_id):
+            if os.getsid(process_id) == leader and _send(process_id, signal.SIGKILL):
                 found += 1
     return found
 
 
-def _kill(process_id: int) -> bool:
+def _send(process_id: int, number: signal.Signals) -> bool:
     try:
-        os.kill(process_id, signal.SIGKILL)
+        os.kill(process_id, number)
     except (ProcessLookupError, PermissionError):
         return False
     return True

@@ -41,14 +41,26 @@ _ABANDONED_SECONDS = 60.0
 class ProcessExecutor:
     name = "process"
 
-    def __init__(self, *, server_id: str, data_dir: Path, endpoints: RuntimeEndpoints, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        server_id: str,
+        data_dir: Path,
+        endpoints: RuntimeEndpoints,
+        clock: Clock,
+        freezing: bool = False,
+    ) -> None:
+        """
+        Args:
+            freezing: environments are to be frozen now and then.
+        """
         self._server_id = server_id
         self._endpoints = endpoints
         self._clock = clock
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
         self._layer_mounts = LayerMounts()
-        self._cgroups = CgroupRoot.detect()
+        self._cgroups = CgroupRoot.detect(freezing=freezing)
         self._dies_with_server = dies_with_server()
         self._watch = FileWatch("process-watch")
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="process-spawn")
@@ -90,11 +102,7 @@ class ProcessExecutor:
             )
             if not extensions:
                 return self._launch(launch, holdings, observer)
-            for_extensions = replace(
-                launch,
-                arguments=[*self._dies_with_server, *mount],
-                variables=variables(extension_variables(spec.variables)),
-            )
+            for_extensions = replace(launch, variables=variables(extension_variables(spec.variables)))
             seen_at = LAYERS_ROOT / "extensions" if mount else extensions[0].parent
             return self._launch_extended(launch, for_extensions, extensions, seen_at, holdings, observer)
         except Exception as refused:
@@ -196,8 +204,8 @@ class ProcessExecutor:
             return runtime
 
         def spawn_extension(path: Path, output: int) -> subprocess.Popen[bytes]:
-            arguments = [*for_extensions.arguments, str(seen_at / path.name)]
-            process = self._spawner.submit(spawn, replace(for_extensions, arguments=arguments), output).result()
+            extension = replace(for_extensions, arguments=[str(seen_at / path.name)])
+            process = self._spawner.submit(spawn, extension, output).result()
             self._spawner.submit(confine, process.pid, holdings, launch.memory_bytes)
             return process
 

@@ -220,6 +220,12 @@ class ExtendedEnvironment:
         if self._runtime is not None:
             self._runtime.end_runtime(grace_seconds=grace_seconds)
 
+    def freeze(self) -> None:
+        self.holdings.freeze()
+
+    def thaw(self) -> None:
+        self.holdings.thaw()
+
     def stop(self) -> None:
         with self._lock:
             if self._stopped:

@@ -141,6 +141,8 @@ class HttpProtocol(ConnectionState, asyncio.Protocol):
         self._busy = False
         transport, listener = self._transport, self._listener
         if transport is None or transport.is_closing():
+            if type(reply) is StreamedReply:
+                reply.stream.abandon()
             return
         keep_alive = self._keep_alive and not listener.draining
         if type(reply) is StreamedReply:
@@ -243,6 +245,8 @@ class HttpProtocol(ConnectionState, asyncio.Protocol):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """The client gets its replies up to here, then this one; whatever else it sends is thrown away."""
+        if self._lingering:
+            return  # the reply that ends this connection has left
         self._lingering = True
         self._continue_due = False
         if self._reader.break_off():

@@ -38,12 +38,14 @@ class RequestReader:
         "_head_may_be_large",
         "_headers",
         "_http10",
+        "_is_over",
         "_limits",
         "_parser",
         "_repeated",
         "_replayed",
         "_sink",
         "_stream",
+        "_streaming_header",
         "_trailer_bytes",
         "_trailers",
         "_unknown_head",
@@ -56,9 +58,11 @@ class RequestReader:
     def __init__(self, sink: Sink, limits: BodyLimits) -> None:
         self._sink = sink
         self._limits = limits
+        self._streaming_header = limits.streaming_header
         self._parser: Any = httptools.HttpRequestParser(self)
         self._upgrade = self._replayed = False
         self._stream: BodyStream | None = None
+        self._is_over = False
         self.in_head = self.in_body = False
         self._began_here = self._head_may_be_large = self._http10 = False
         self._fed_bytes = 0
@@ -101,13 +105,16 @@ class RequestReader:
     @property
     def is_held(self) -> bool:
         """Whether whoever receives a streamed body wants no more of it for now."""
-        return self._stream is not None and self._stream.is_held
+        return self._stream is not None and self._stream.is_held and not self._is_over
 
     def break_off(self) -> bool:
-        """The rest of the body will not come; whether somebody was being streamed one, and was told."""
-        stream, self._stream = self._stream, None
-        if stream is None:
+        """The rest of the body will not come, or nobody wants it; nothing after it is a request. Whether somebody was
+        being streamed one, and was told.
+        """
+        stream = self._stream
+        if stream is None or self._is_over:
             return False
+        self._is_over = True
         self.in_body = False
         stream.break_off()
         return True
@@ -126,7 +133,7 @@ class RequestReader:
         self._headers: dict[str, str] = {}
         self._body = b""
         self._chunks: list[bytes] | None = None
-        self._fed_bytes = self._body_bytes = self._trailer_bytes = self._repeated = 0
+        self._fed_bytes = self._body_bytes = self._repeated = 0
 
     def on_url(self, part: bytes) -> None:
         if not self._replayed:
@@ -162,7 +169,7 @@ class RequestReader:
         if not self._http10 and "host" not in headers:
             raise Refusal(400, "BadRequest", "HTTP/1.1 requests need a Host header")
         length = headers.get("content-length")
-        is_streamed = self._limits.streaming_header in headers and self._is_streamed(headers)
+        is_streamed = self._streaming_header in headers and self._is_streamed(headers)
         if length is not None and int(length) > self._limits.most_bytes and not is_streamed:
             raise self._body_too_large()
         if parser.should_upgrade():
@@ -212,14 +219,15 @@ class RequestReader:
     # --- streamed bodies ---
 
     def _is_streamed(self, headers: dict[str, str]) -> bool:
-        limits = self._limits
-        return headers[limits.streaming_header] == "streaming" and self._url.endswith(limits.streaming_suffix)
+        suffix = self._limits.streaming_suffix
+        return headers[self._streaming_header] == "streaming" and self._url.endswith(suffix)
 
     def _begin_stream(self) -> None:
         if self._upgrade:
             return
         path, query, _ = self._target()
         self._trailers: dict[str, str] = {}
+        self._trailer_bytes = 0
         stream = self._stream = BodyStream(self._sink.on_flow)
         method = self._parser.get_method().decode()
         self._sink.on_request(
@@ -227,6 +235,8 @@ class RequestReader:
         )
 
     def _end_stream(self, stream: BodyStream) -> None:
+        if self._is_over:
+            raise Refusal(400, "BadRequest", "The request was answered before its body had ended")
         self._stream = None
         self.in_body = False
         self._sink.on_streamed(self._parser.should_keep_alive())

@@ -4,29 +4,53 @@ Thread-safe and never blocking.
 """
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.model.function_errors import UNHANDLED, PlatformError
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
-from rie_server.observing import InvocationObserver, Unobserved
+from rie_server.model.traced_invocation import error_in
+from rie_server.observing import InvocationObserver, TraceExport, Unobserved
 from rie_server.ports import Clock
 
 # Reading how much memory was used costs as much as a tenth of a short invocation, so short ones share a reading.
 MEMORY_READING_SECONDS = 0.1
 
 
+class Streamed(NamedTuple):
+    """What a streamed answer measured; ``first_byte_at`` in monotonic seconds."""
+
+    produced_bytes: int
+    first_byte_at: float
+
+
 class Answers:
-    def __init__(self, *, clock: Clock, observer: InvocationObserver | None = None) -> None:
+    def __init__(
+        self, *, clock: Clock, observer: InvocationObserver | None = None, traces: TraceExport | None = None
+    ) -> None:
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._traces = traces
 
-    def answer(self, environment: Environment, invocation: Invocation, payload: bytes, error: str | None) -> None:
+    def answer(
+        self,
+        environment: Environment,
+        invocation: Invocation,
+        payload: bytes,
+        error: str | None,
+        streamed: Streamed | None = None,
+    ) -> None:
         """Delivers a runtime's answer, then writes the log: the caller does not wait for it, unless it wants it.
 
         With extensions the log is written at the end of the invocation, by ``end``.
+
+        Args:
+            streamed: what an answer has measured that came piece by piece.
         """
+        if invocation.trace is not None:
+            invocation.trace.answered(self._clock.monotonic(), payload, error)
         if environment.log.is_observed:
-            environment.log.answered(self._measured(invocation, payload))
+            environment.log.answered(self._measured(invocation, payload, streamed))
         if environment.extensions is not None and environment.extensions.ending is not None:
             environment.extensions.ending.answered(payload, error)
         elif invocation.request.want_log_tail:
@@ -36,11 +60,13 @@ class Answers:
             invocation.finish(payload, error)
             self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
 
-    def _measured(self, invocation: Invocation, payload: bytes) -> RuntimeAnswer:
+    def _measured(self, invocation: Invocation, payload: bytes, streamed: Streamed | None) -> RuntimeAnswer:
+        started_at = invocation.started_at
         return RuntimeAnswer(
             request_id=invocation.request.request_id,
-            duration_ms=(self._clock.monotonic() - invocation.started_at) * 1000,
-            produced_bytes=len(payload),
+            duration_ms=(self._clock.monotonic() - started_at) * 1000,
+            produced_bytes=len(payload) if streamed is None else streamed.produced_bytes,
+            latency_ms=None if streamed is None else (streamed.first_byte_at - started_at) * 1000,
         )
 
     def report(
@@ -65,6 +91,11 @@ class Answers:
             failed=failed,
             provisioned=None if environment.pool.allotment is None else environment.provisioned,
         )
+        if invocation.trace is not None and self._traces is not None:
+            traced = invocation.trace.close(
+                environment, invocation, ended_at=ended_at, now=self._clock.now(), monotonic=self._clock.monotonic()
+            )
+            self._traces.take(traced)
         init_duration_ms, environment.init_duration_ms = environment.init_duration_ms, None
         restore_duration_ms, environment.restore_duration_ms = environment.restore_duration_ms, None
         return environment.log.finished(
@@ -82,6 +113,8 @@ class Answers:
     def fail(self, environment: Environment, invocation: Invocation, error: PlatformError, payload: bytes) -> None:
         """Answers an invocation in the function's stead."""
         self._tell(environment, invocation, error)
+        if invocation.trace is not None:
+            invocation.trace.error = error_in(payload)
         invocation.finish(payload, UNHANDLED, self.report(environment, invocation, error, failed=True))
 
     def end(self, environment: Environment, error: PlatformError | None = None) -> None:
@@ -95,6 +128,8 @@ class Answers:
             return
         if error is not None:
             self._tell(environment, ending.invocation, error)
+            if ending.invocation.trace is not None:
+                ending.invocation.trace.error = error.error_type, error.message
         failed = ending.failed or error is not None
         ending.end(self.report(environment, ending.invocation, error, failed=failed))
 

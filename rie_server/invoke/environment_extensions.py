@@ -4,7 +4,9 @@ Mutable records, not thread-safe by themselves: everything is read and written u
 says otherwise. An environment without extensions has none of this.
 """
 
+import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
@@ -181,7 +183,7 @@ class EnvironmentExtensions:
         self.shutdown_deadline: float | None = None
         self.is_told = False
         self.is_over = False
-        self._deliveries: list[Delivery] = []
+        self._deliveries: deque[Delivery] = deque()
 
     def expect(self, names: Iterable[str]) -> None:
         """External extensions are about to be started; the runtime follows when all have registered."""
@@ -265,9 +267,11 @@ class EnvironmentExtensions:
 
     def deliver(self) -> None:
         """Without the lock: hands over what was decided under it."""
-        deliveries, self._deliveries = self._deliveries, []
-        for poll, event in deliveries:
-            poll.deliver(event)
+        # Two threads may be here at once, when an environment ends in the moment of a hand-over.
+        with contextlib.suppress(IndexError):
+            while True:
+                poll, event = self._deliveries.popleft()
+                poll.deliver(event)
 
     def _tell(self, extensions: Iterable[Extension], event: bytes) -> None:
-        self._deliveries += [delivery for one in extensions if (delivery := one.tell(event)) is not None]
+        self._deliveries += (delivery for one in extensions if (delivery := one.tell(event)) is not None)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from rie_server.errors import LambdaError
 from rie_server.invoke.environment_extensions import EnvironmentExtensions
+from rie_server.invoke.freezing import Frost
 from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
 from rie_server.model.environment import LEGAL_MOVES, ON_DEMAND, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
-from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
 from rie_server.streaming import ResponseSink
 
 if TYPE_CHECKING:
     from rie_server.invoke.pool import Pool
+    from rie_server.invoke.trace_record import TraceRecord
 
 
 class Invocation:
@@ -28,7 +29,8 @@ class Invocation:
             is repeated for it, when that began): its timeout counts from there.
         sink: who takes a streamed response; None collects it.
         deadline_epoch_ms: what the runtime is told as ``Lambda-Runtime-Deadline-Ms``.
-        segments: set where the invocation is traced.
+        trace: set where the invocation is sampled.
+        runtime_id: ``Lambda-Runtime-Invocation-Id``, where several run in one environment.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
         on_end: gives that place back; set while the answer is delivered.
@@ -41,9 +43,10 @@ class Invocation:
         "lingers",
         "on_end",
         "request",
-        "segments",
+        "runtime_id",
         "sink",
         "started_at",
+        "trace",
         "trace_header",
         "waiting_since",
     )
@@ -62,9 +65,10 @@ class Invocation:
         self.function = function
         self.trace_header = trace_header
         self.waiting_since = waiting_since
-        self.segments: InvocationSegments | None = None
+        self.trace: TraceRecord | None = None
         self.started_at = 0.0
         self.deadline_epoch_ms = 0
+        self.runtime_id: str | None = None
         self.lingers = False
         self.on_end: Callable[[], None] | None = None
         self._on_result = on_result
@@ -76,7 +80,7 @@ class Invocation:
             request.request_id,
             want_tail=request.want_log_tail,
             trace_header=self.trace_header,
-            segments=self.segments,
+            segments=None if self.trace is None else self.trace.segments,
             tenant_id=request.tenant_id,
         )
 
@@ -119,6 +123,7 @@ class Environment:
     Attributes:
         pool: where it belongs; also after its end.
         provisioned: it was started ahead, by provisioned concurrency, and is kept whether or not anybody calls.
+        frost: where environments are frozen between invocations, whether this one is.
         bound: the environment was started again for one invocation after its first initialization failed.
         poll: set while the runtime waits in ``next``.
         invocation: set from the hand-over (or the binding) to the answer.
@@ -136,6 +141,7 @@ class Environment:
         "bound",
         "deadline",
         "extensions",
+        "frost",
         "function",
         "id",
         "idle_since",
@@ -155,6 +161,10 @@ class Environment:
         "timer_due",
     )
 
+    # See ``sharing``.
+    is_shared = False
+    is_seat = False
+
     def __init__(self, environment_id: str, pool: "Pool", log: EnvironmentLog, *, provisioned: bool = False) -> None:
         self.id = environment_id
         self.pool = pool
@@ -172,6 +182,7 @@ class Environment:
         self.restore_started_at: float | None = None
         self.restore_duration_ms: float | None = None
         self.idle_since = 0.0
+        self.frost: Frost | None = None
         self.deadline: float | None = None
         self.timer: Timer | None = None
         self.timer_due = 0.0
@@ -180,6 +191,8 @@ class Environment:
     @property
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
+        if self.function.max_concurrency is not None:
+            return "lambda-managed-instances"
         if self.function.snap_start:
             return "snap-start"
         return "provisioned-concurrency" if self.provisioned else ON_DEMAND
@@ -199,3 +212,8 @@ class Environment:
         """Hands the duty to answer to the caller; nobody else gets it again."""
         invocation, self.invocation = self.invocation, None
         return invocation
+
+    def take_invocations(self) -> list[tuple["Environment", Invocation]]:
+        """Likewise, of everything that runs here; with who is to be named in the log."""
+        invocation = self.take_invocation()
+        return [] if invocation is None else [(self, invocation)]

@@ -13,8 +13,10 @@ from functools import partial
 
 from rie_server.errors import LambdaError, ServiceException, TooManyRequestsException
 from rie_server.invoke.environments import Environment, Invocation, Poll
+from rie_server.invoke.freezing import Freezer
 from rie_server.invoke.pool import Pool
 from rie_server.invoke.roster import NOTHING, Plan, Roster
+from rie_server.invoke.sharing import new_runtime_id
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.environment import RuntimeMove, RuntimeState
 from rie_server.ports import Clock, LogFactory
@@ -54,10 +56,11 @@ class Fleet:
         self.start: Carry  # the supervisor's, set when it is made
         self.stop: Carry
         self.on_deadline: Carry
+        self.freezer: Freezer | None = None  # set where environments are frozen between invocations
         self._clock = clock
-        self._keepalive_clock = keepalive_clock or clock
+        self.keepalive_clock = keepalive_clock or clock
         self._keepalive_seconds = keepalive_seconds
-        self._closing = False
+        self.is_closing = False
 
     # --- invocations ---------------------------------------------------------------------------------------------
 
@@ -65,10 +68,12 @@ class Fleet:
         """Hands the invocation to the warmest environment, or puts it into the waiting line of its deployment."""
         plan, environment, poll = NOTHING, None, None
         with self.lock:
-            closing = self._closing
+            closing = self.is_closing
             if not closing:
-                pool = self.roster.pool_for(invocation)
-                environment, poll = self.roster.warmest(pool)
+                function = invocation.function
+                tenant_id = invocation.request.tenant_id if function.tenant_isolated else None
+                pool = self.roster.pool_of(function, tenant_id)
+                environment, poll = pool.warmest()
                 if environment is not None:
                     self.assign(environment, invocation)
                 else:
@@ -82,11 +87,13 @@ class Fleet:
         else:
             self.carry_out(plan)
 
-    @staticmethod
-    def hand_over(environment: Environment, invocation: Invocation, poll: Poll) -> None:
-        """Without the lock: gives an assigned invocation to its runtime. What initialization has printed comes before
-        START, and START before what the handler prints.
+    def hand_over(self, environment: Environment, invocation: Invocation, poll: Poll) -> None:
+        """Without the lock: gives an assigned invocation to its runtime, which is thawed first. What initialization has
+        printed comes before START, and START before what the handler prints.
         """
+        if self.freezer is not None and environment.frost is not None and not environment.frost.is_thawed:
+            self.freezer.when_thawed(environment, partial(self.hand_over, environment, invocation, poll))
+            return
         if environment.init_duration_ms is not None and environment.running is not None:
             environment.running.flush_output()
         invocation.tell_start(environment.log)
@@ -97,6 +104,8 @@ class Fleet:
     def assign(self, environment: Environment, invocation: Invocation) -> None:
         """Under the lock: makes ``environment`` answer for ``invocation``. The caller hands over, without the lock."""
         environment.move(RuntimeMove.HAND_OVER)
+        if environment.frost is not None:
+            environment.frost.wanted = False
         environment.invocation = invocation
         environment.last_request_id = invocation.request.request_id
         now = self._clock.monotonic()
@@ -107,6 +116,8 @@ class Fleet:
         invocation.deadline_epoch_ms = int((self._clock.now() + environment.deadline - now) * 1000)
         if environment.extensions is not None:
             environment.extensions.invoke(invocation)
+        elif environment.is_seat:
+            invocation.runtime_id = new_runtime_id()
         self.arm(environment)
 
     def ready(self, environment: Environment, poll: Poll) -> tuple[Invocation | None, Plan]:
@@ -120,13 +131,17 @@ class Fleet:
             invocation = pool.waiting.popleft()
             self.assign(environment, invocation)
             return invocation, NOTHING
-        if pool.retired or self._closing or makes_room:
+        if pool.retired or self.is_closing or makes_room:
             self.roster.bury(environment)
             return None, self.roster.plan_after([environment])
         environment.poll = poll
-        environment.idle_since = self._keepalive_clock.monotonic()
+        environment.idle_since = self.keepalive_clock.monotonic()
         pool.rest(environment)
-        return None, self.roster.feed_starved() if self.roster.starved else NOTHING
+        plan = self.roster.feed_starved() if self.roster.starved else NOTHING
+        if self.freezer is not None and environment.running is not None:
+            self.freezer.want_frozen(environment)
+            plan = Plan(starts=plan.starts, stops=plan.stops, rests=[environment])
+        return None, plan
 
     # --- environments --------------------------------------------------------------------------------------------
 
@@ -143,7 +158,7 @@ class Fleet:
         with self.lock:
             plan = Plan()
             plan.extend(self.roster.plan(pool))
-            if pool.allotment is not None and not self._closing:
+            if pool.allotment is not None and not self.is_closing:
                 plan.extend(self.roster.refill(pool))
             if self.roster.starved:
                 plan.extend(self.roster.feed_starved())
@@ -195,12 +210,12 @@ class Fleet:
     def close(self) -> None:
         """Takes no more invocations, refuses those that wait, and stops every environment."""
         with self.lock:
-            self._closing = True
+            self.is_closing = True
             orphans = [invocation for pool in self.roster.pools.values() for invocation in pool.waiting]
             for pool in self.roster.pools.values():
                 pool.waiting.clear()
             stops = list(self.roster.environments.values())
-            orphans += [owed for environment in stops if (owed := environment.take_invocation())]
+            orphans += [owed for environment in stops for _, owed in environment.take_invocations()]
             for environment in stops:
                 self.roster.bury(environment)
         for invocation in orphans:
@@ -219,7 +234,7 @@ class Fleet:
             for pool in self.roster.pools.values():
                 while pool.waiting and not pool.starting and pool.waiting[0].waiting_since + PLACEMENT_SECONDS <= now:
                     refused.append(pool.waiting.popleft())
-            closing = self._closing
+            closing = self.is_closing
             if not closing:
                 for pool in [one for one in self.roster.pools.values() if one.allotment is not None]:
                     plan.extend(self.roster.refill(pool))
@@ -230,12 +245,12 @@ class Fleet:
             self._sweep_soon()
 
     def _reap_in(self, seconds: float) -> None:
-        self._keepalive_clock.call_later(max(seconds, SHORTEST_REAP_SECONDS), self._reap)
+        self.keepalive_clock.call_later(max(seconds, SHORTEST_REAP_SECONDS), self._reap)
 
     def _reap(self) -> None:
         """Stops what has been idle too long, and comes back when the next one may be."""
         with self.lock:
-            idle_limit = self._keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
+            idle_limit = self.keepalive_clock.monotonic() - self._keepalive_seconds + HAIR_SECONDS
             ready = [
                 one
                 for one in self.roster.environments.values()
@@ -247,13 +262,13 @@ class Fleet:
             plan = self.roster.plan_after(stops)
             # Whoever becomes idle after this is due later than the oldest of these.
             oldest = min((one.idle_since for one in ready if one.idle_since > idle_limit), default=None)
-            closing = self._closing
+            closing = self.is_closing
         self.carry_out(plan)
         if not closing:
             self._reap_in(self._keepalive_seconds if oldest is None else oldest - idle_limit)
 
     def _arm_patience(self, pool: Pool) -> None:
-        if pool.finishing and not pool.patience_armed and pool.missing(patient=False):
+        if not pool.patience_armed and pool.waiting and pool.about_to_be_free and pool.missing(patient=False):
             pool.patience_armed = True
             self._clock.call_later(FINISHING_PATIENCE_SECONDS, partial(self._lose_patience, pool))
 
@@ -261,7 +276,7 @@ class Fleet:
         plan = NOTHING
         with self.lock:
             pool.patience_armed = False
-            if not self._closing:
+            if not self.is_closing:
                 plan = self.roster.plan(pool, patient=False)
                 self._arm_patience(pool)
         self.carry_out(plan)
@@ -272,6 +287,9 @@ class Fleet:
             self.stop(environment)
         for environment in plan.starts:
             self.start(environment)
+        if self.freezer is not None:
+            for environment in plan.rests:
+                self.freezer.advance(environment)
 
 
 def stopping() -> LambdaError:

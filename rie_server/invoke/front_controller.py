@@ -5,12 +5,15 @@ returns at once.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from rie_server.errors import RecursiveInvocationException, TooManyRequestsException
 from rie_server.invoke.concurrency import Concurrency
 from rie_server.invoke.environments import Invocation
 from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.sampling import Sampling
+from rie_server.invoke.trace_record import TraceRecord
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
@@ -49,6 +52,7 @@ class FrontController:
         self._fleet = fleet
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._sampling = Sampling(clock)
 
     @property
     def running(self) -> int:
@@ -64,7 +68,13 @@ class FrontController:
         if function.durable is not None and not request.is_durable_invocation:
             self.execute_durably(function, request, on_result)
             return
-        trace_header = self._next_hop(request.trace_header, function.arn)
+        if function.max_concurrency is not None and request.want_log_tail:
+            # Lines of several invocations come together: nobody can tell which are this one's.
+            request = replace(request, want_log_tail=False)
+        trace_header, segments = request.trace_header, None
+        if function.is_traced:
+            trace_header, segments = self._sampling.begin(trace_header, function.arn)
+        trace_header = self._next_hop(trace_header, function.arn)
         concurrency = self.concurrency
         try:
             running = concurrency.enter(function.arn)
@@ -83,6 +93,8 @@ class FrontController:
             on_result(result)
 
         invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink)
+        if segments is not None:
+            invocation.trace = TraceRecord(segments)
         self._fleet.submit(invocation)
 
     def drain(self, seconds: float) -> None:

@@ -55,11 +55,13 @@ class Mailbox:
             if environment is None:
                 return  # it is being stopped, and its connection ends with it: an error would only confuse its log
             before = environment.state
-            _permit(environment, RuntimeMove.NEXT)
-            if environment.extensions is not None and before in _PHASES and not resumed:
+            if environment.is_shared:
+                environment, fresh, plan = self._supervisor.seating.sit_down(environment, poll)
+            elif environment.extensions is not None and before in _PHASES and not resumed:
                 environment.extensions.held = poll
                 held = environment
             else:
+                _permit(environment, RuntimeMove.NEXT)
                 environment.move(RuntimeMove.NEXT)
                 self._leave(environment, before)
                 if environment.invocation is None:
@@ -100,19 +102,25 @@ class Mailbox:
         self._answers.end(environment)
         self.next(environment.id, poll, resumed=True)
 
-    def response(self, environment_id: str, request_id: str, payload: bytes) -> None:
-        """The function's result."""
-        environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
+    def response(self, environment_id: str, request_id: str, payload: bytes, *, runtime_id: str | None = None) -> None:
+        """The function's result.
+
+        Args:
+            runtime_id: ``Lambda-Runtime-Invocation-Id``, which some runtimes send back.
+        """
+        environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE, runtime_id)
         self._answer(environment, invocation, payload, None)
 
-    def begin_response(self, environment_id: str, request_id: str, content_type: str, hold: Hold) -> StreamedResponse:
+    def begin_response(
+        self, environment_id: str, request_id: str, content_type: str, hold: Hold, *, runtime_id: str | None = None
+    ) -> StreamedResponse:
         """The function's result, of which the runtime writes one piece after the other.
 
         Args:
             hold: holds the runtime back while nobody takes what it writes.
         """
         with self._fleet.lock:
-            environment = self._addressed(environment_id, request_id)
+            environment = self._addressed(environment_id, request_id, runtime_id)
             _permit(environment, RuntimeMove.RESPONSE)
             invocation = environment.invocation
             if invocation is None:
@@ -140,18 +148,20 @@ class Mailbox:
             if answered and environment.extensions is not None:
                 environment.extensions.ending = Ending(invocation)
             environment.pool.finishing += 1
+            if environment.is_seat:
+                self._supervisor.seating.answered(environment)
             return True
 
-    def unreadable_response(self, environment_id: str, request_id: str) -> None:
+    def unreadable_response(self, environment_id: str, request_id: str, *, runtime_id: str | None = None) -> None:
         """The runtime answered in a mode that does not exist: the answer is refused, and the invocation has failed."""
-        environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE)
+        environment, invocation = self._take(environment_id, request_id, RuntimeMove.RESPONSE, runtime_id)
         payload = INVALID_RESPONSE_MODE.payload(request_id)
         self._answers.answer(environment, invocation, payload, UNHANDLED)
         raise RuntimeApiError(400, "InvalidFunctionResponseMode", "Invalid function response mode")
 
-    def error(self, environment_id: str, request_id: str, payload: bytes) -> None:
+    def error(self, environment_id: str, request_id: str, payload: bytes, *, runtime_id: str | None = None) -> None:
         """The function raised; ``payload`` goes to the caller as it is."""
-        environment, invocation = self._take(environment_id, request_id, RuntimeMove.ERROR)
+        environment, invocation = self._take(environment_id, request_id, RuntimeMove.ERROR, runtime_id)
         self._answer(environment, invocation, payload, UNHANDLED)
 
     def init_error(self, environment_id: str, payload: bytes, error_type: str) -> None:
@@ -201,17 +211,25 @@ class Mailbox:
             environment.pool.rouse(environment)
             environment.poll = None
 
-    def _addressed(self, environment_id: str, request_id: str) -> Environment:
-        """Under the lock: the environment that answers, if it is its own last invocation that it answers."""
+    def _addressed(self, environment_id: str, request_id: str, runtime_id: str | None) -> Environment:
+        """Under the lock: the environment that answers, if it is its own last invocation that it answers; of a shared
+        one the worker's seat.
+        """
         environment = self._fleet.roster.environments.get(environment_id)
-        if environment is None or environment.last_request_id != request_id:
+        if environment is None:
+            raise invalid_request_id()
+        if environment.is_shared:
+            return self._supervisor.seating.addressed(environment, request_id, runtime_id)
+        if environment.last_request_id != request_id:
             raise invalid_request_id()
         return environment
 
-    def _take(self, environment_id: str, request_id: str, move: RuntimeMove) -> tuple[Environment, Invocation]:
+    def _take(
+        self, environment_id: str, request_id: str, move: RuntimeMove, runtime_id: str | None
+    ) -> tuple[Environment, Invocation]:
         """The invocation that this answer is for. AWS looks at the id first and at the state second."""
         with self._fleet.lock:
-            environment = self._addressed(environment_id, request_id)
+            environment = self._addressed(environment_id, request_id, runtime_id)
             _permit(environment, move)
             invocation = environment.take_invocation()
             if invocation is None:
@@ -220,6 +238,8 @@ class Mailbox:
             if environment.extensions is not None:
                 environment.extensions.ending = Ending(invocation)
             environment.pool.finishing += 1
+            if environment.is_seat:
+                self._supervisor.seating.answered(environment)
             return environment, invocation
 
 

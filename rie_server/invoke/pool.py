@@ -6,9 +6,10 @@ Counts and decisions only; guarded by the fleet's lock.
 from collections import deque
 
 from rie_server.invoke.allotment import Allotment
-from rie_server.invoke.environments import Environment, Invocation
+from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.function import FunctionVersion
+from rie_server.ports import EnvironmentLog
 
 
 class Pool:
@@ -53,6 +54,27 @@ class Pool:
         self.finishing = 0
         self.retired = False
         self.patience_armed = False
+
+    def new_environment(self, environment_id: str, log: EnvironmentLog, *, provisioned: bool = False) -> Environment:
+        """One that is still to be put on the books."""
+        return Environment(environment_id, self, log, provisioned=provisioned)
+
+    def warmest(self) -> tuple[Environment | None, Poll | None]:
+        """Takes the environment that was used last, of those that were started ahead if there is one, if its runtime
+        still listens.
+        """
+        while idle := self.standing or self.idle:
+            environment = idle.pop()
+            poll, environment.poll = environment.poll, None
+            if poll is not None and poll.is_connected():
+                return environment, poll
+            # It may come back with a new connection; if it has died, news of its exit is on the way.
+        return None, None
+
+    @property
+    def about_to_be_free(self) -> int:
+        """How many invocations will be taken within a moment, without anything being started."""
+        return self.finishing
 
     def missing(self, *, patient: bool) -> int:
         """How many more environments the waiting line needs; the impatient do not count on those that finish."""

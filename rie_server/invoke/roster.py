@@ -6,8 +6,9 @@ Decides and records; starts and stops nothing. Guarded by the fleet's lock, like
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from rie_server.invoke.environments import Environment, Invocation, Poll
+from rie_server.invoke.environments import Environment, Invocation
 from rie_server.invoke.pool import Pool
+from rie_server.invoke.sharing import SharedPool
 from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.ports import Clock, LogFactory
@@ -18,10 +19,15 @@ STARVATION_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to carry out after the lock is released. ``NOTHING`` is shared: only a plan of one's own is extended."""
+    """What to carry out after the lock is released. ``NOTHING`` is shared: only a plan of one's own is extended.
+
+    Attributes:
+        rests: idle environments that are to be frozen.
+    """
 
     starts: list[Environment] = field(default_factory=list)
     stops: list[Environment] = field(default_factory=list)
+    rests: list[Environment] = field(default_factory=list)
 
     def extend(self, other: "Plan") -> None:
         self.starts.extend(other.starts)
@@ -48,24 +54,20 @@ class Roster:
         self._logs = logs
         self._max_environments = max_environments
 
-    def pool_for(self, invocation: Invocation) -> Pool:
-        """The pool that an invocation is for: its deployment's, or that of its tenant alone."""
-        function = invocation.function
-        return self.pool_of(function, invocation.request.tenant_id if function.tenant_isolated else None)
-
     def pool_of(self, function: FunctionVersion, tenant_id: str | None = None) -> Pool:
         """The pool of a function's deployment, or of one tenant there, made when it is asked for."""
         key = function.deployment_id if tenant_id is None else f"{function.deployment_id} {tenant_id}"
         pool = self.pools.get(key)
         if pool is None:
-            pool = self.pools[key] = Pool(key, function)
+            make = Pool if function.max_concurrency is None else SharedPool
+            pool = self.pools[key] = make(key, function)
         return pool
 
     def create(self, pool: Pool, bound_to: Invocation | None = None, *, provisioned: bool = False) -> Environment:
         """A new environment on the books: for the waiting line, for one invocation alone, or ahead of any."""
         environment_id = uuid4().hex
         log = self._logs.open(pool.function, environment_id)
-        environment = Environment(environment_id, pool, log, provisioned=provisioned)
+        environment = pool.new_environment(environment_id, log, provisioned=provisioned)
         self.environments[environment_id] = environment
         if bound_to is not None:
             environment.bound = True
@@ -94,18 +96,6 @@ class Roster:
         """Forgets a pool that has nothing left."""
         if pool.is_spent:
             self.pools.pop(pool.key, None)
-
-    def warmest(self, pool: Pool) -> tuple[Environment | None, Poll | None]:
-        """Takes the environment that was used last, of those that were started ahead if there is one, if its runtime
-        still listens.
-        """
-        while idle := pool.standing or pool.idle:
-            environment = idle.pop()
-            poll, environment.poll = environment.poll, None
-            if poll is not None and poll.is_connected():
-                return environment, poll
-            # It may come back with a new connection; if it has died, news of its exit is on the way.
-        return None, None
 
     def plan(self, pool: Pool, *, patient: bool = True) -> Plan:
         """What a pool's waiting line needs: starts, at the cap in place of the longest idle.

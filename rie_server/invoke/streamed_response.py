@@ -9,7 +9,7 @@ import threading
 from typing import Protocol
 
 from rie_server.errors import invalid_request_id, payload_too_large
-from rie_server.invoke.answers import Answers
+from rie_server.invoke.answers import Answers, Streamed
 from rie_server.invoke.environments import Environment, Invocation
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES, STREAMED_RESPONSE_BYTES
 from rie_server.model.bandwidth import wait_seconds
@@ -58,6 +58,7 @@ class StreamedResponse:
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._began_at = clock.monotonic()
+        self._first_byte_at: float | None = None
         self._lock = threading.Lock()
         self._caller_is_slow = self._is_throttled = False
 
@@ -68,6 +69,8 @@ class StreamedResponse:
 
     def write(self, data: bytes) -> None:
         """The next piece. What is beyond the limit is taken from the runtime and thrown away."""
+        if self._first_byte_at is None:
+            self._first_byte_at = self._clock.monotonic()
         room = self._limit_bytes - self._bytes
         self._bytes += len(data)
         if room <= 0:
@@ -90,12 +93,17 @@ class StreamedResponse:
             raise invalid_request_id()
         if self._bytes > self._limit_bytes:
             too_large = RESPONSE_TOO_LARGE_PAYLOAD if self._sink is None else STREAM_TOO_LARGE_PAYLOAD
-            self._answers.answer(self._environment, self._invocation, too_large, UNHANDLED)
+            self._answer(too_large, UNHANDLED)
             raise payload_too_large(self._limit_bytes)
         if error is not None:
-            self._answers.answer(self._environment, self._invocation, error, UNHANDLED)
+            self._answer(error, UNHANDLED)
         else:
-            self._answers.answer(self._environment, self._invocation, b"".join(self._pieces), None)
+            self._answer(b"".join(self._pieces), None)
+
+    def _answer(self, payload: bytes, error: str | None) -> None:
+        first_byte_at = self._clock.monotonic() if self._first_byte_at is None else self._first_byte_at
+        streamed = Streamed(produced_bytes=self._bytes, first_byte_at=first_byte_at)
+        self._answers.answer(self._environment, self._invocation, payload, error, streamed)
 
     def break_off(self) -> None:
         """The runtime's connection has ended in the middle."""

@@ -7,12 +7,14 @@ stopped. Thread-safe; starting and stopping block, so they happen on threads of 
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.answers import Answers
-from rie_server.invoke.environments import Environment
+from rie_server.invoke.environments import Environment, Invocation
 from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
+from rie_server.invoke.seating import Seating
 from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
@@ -36,6 +38,7 @@ class Supervisor:
         threads: where environments are started and stopped; ``close`` shuts it down.
 
     Attributes:
+        seating: the workers of environments in which several invocations run at a time.
         shutdowns: environments with extensions that end.
         extensions: the part of this that only extensions need.
     """
@@ -70,6 +73,7 @@ class Supervisor:
             ended=self._ended,
             init_failed=self._init_failed,
         )
+        self.seating = Seating(fleet=fleet, answers=answers, end_init=self.end_init)
         fleet.start = self.start
         fleet.stop = self.stop
         fleet.on_deadline = self.deadline_passed
@@ -81,9 +85,13 @@ class Supervisor:
         extensions = environment.extensions
         if extensions is None or environment.running is None:
             self._threads.submit(self._stop, environment)
+            return
+        self._answers.end(environment)
+        shut_down = partial(self.shutdowns.begin, environment, extensions)
+        if self._fleet.freezer is None:
+            shut_down()
         else:
-            self._answers.end(environment)
-            self.shutdowns.begin(environment, extensions)
+            self._fleet.freezer.when_thawed(environment, shut_down)
 
     def close(self) -> None:
         """Waits until every start and stop that was asked for is done."""
@@ -190,7 +198,7 @@ class Supervisor:
             bound = environment.bound
             owed = environment.take_invocation() if bound else fleet.who_waits_for(environment)
             refusal = restore_refusal(environment.state, overdue=failure.error.status == "timeout")
-            again = owed is not None and failure.again and refusal is None and not bound
+            again = owed is not None and failure.again and refusal is None and not (bound or environment.is_shared)
             successor = fleet.roster.create(pool, bound_to=owed) if again else None
             fleet.roster.bury(environment)
             self._init_failures.pop(environment.id, None)
@@ -246,6 +254,9 @@ class Supervisor:
             if environment.deadline > self._clock.monotonic():
                 self._fleet.arm(environment)
                 return
+        if environment.is_seat:
+            self.seating.overdue(environment)
+            return
         failure = self._init_failures.get(environment.id)
         extensions, reason = environment.extensions, ShutdownReason.TIMEOUT
         if extensions is not None and extensions.fatal_type is not None:
@@ -273,15 +284,16 @@ class Supervisor:
             state = environment.state
             if environment.extensions is not None and state is not RuntimeState.STOPPED:
                 environment.extensions.reason = reason
-            owed = None
+            owed: list[tuple[Environment, Invocation]] = []
             if state is RuntimeState.READY or state in AT_WORK:
-                owed = environment.take_invocation()
+                owed = environment.take_invocations()
                 self._fleet.roster.bury(environment)
         if state in INITIALIZING:
             self._init_failed(environment, failure)
         elif state is not RuntimeState.STOPPED:
-            if owed is not None:
-                self._answers.fail(environment, owed, failure.error, failure.payload(owed.request.request_id))
+            for place, invocation in owed:
+                payload = failure.payload(invocation.request.request_id)
+                self._answers.fail(place, invocation, failure.error, payload)
             self._answers.end(environment, failure.error)
             self.stop(environment)
             self._fleet.settle(environment.pool)

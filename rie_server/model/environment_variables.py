@@ -52,13 +52,14 @@ def environment_variables(
     """Everything but ``AWS_LAMBDA_RUNTIME_API``, which depends on how the environment reaches the server.
 
     Args:
-        neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server; the function's own win.
+        neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server, and where X-Ray's daemon is; the
+            function's own win.
         credentials: of the execution role.
     """
-    variables = dict(neighbours)
+    variables = {**_OVERRIDABLE, **neighbours}
     if function.image_uri is None:
         variables |= _MANAGED_PATHS
-    variables |= _OVERRIDABLE
+    daemon_host, _, daemon_port = variables["AWS_XRAY_DAEMON_ADDRESS"].rpartition(":")
     variables |= function.variables
     variables |= credentials
     variables |= {
@@ -70,11 +71,13 @@ def environment_variables(
         "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type,
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-        "_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1",
-        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": daemon_host,
+        "_AWS_XRAY_DAEMON_PORT": daemon_port,
         "LAMBDA_TASK_ROOT": "/var/task",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
     }
+    if function.max_concurrency is not None:
+        variables["AWS_LAMBDA_MAX_CONCURRENCY"] = str(function.max_concurrency)
     if function.log_settings.is_json:
         variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         variables["AWS_LAMBDA_LOG_LEVEL"] = function.log_settings.application_level

@@ -40,7 +40,9 @@ class FunctionVersion:
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
         durable: None for all but durable functions.
         log_settings: the format of its log, and levels.
+        is_traced: ``TracingConfig`` is ``Active``.
         snap_start: its environments are told that they have been restored once they are initialized.
+        max_concurrency: how many invocations run in an environment at a time; None for one, as usual.
         tenant_isolated: an environment serves invocations of one tenant alone.
     """
 
@@ -61,8 +63,10 @@ class FunctionVersion:
     role: str
     durable: DurableConfig | None = None
     log_settings: LogSettings = field(default_factory=LogSettings)
+    is_traced: bool = False
     snap_start: bool = False
     tenant_isolated: bool = False
+    max_concurrency: int | None = None
     layers_directory: Path | None = None
 
     @property

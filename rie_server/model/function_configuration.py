@@ -14,6 +14,7 @@ from rie_server.limits import (
     EPHEMERAL_STORAGE_MB_DEFAULT,
     EPHEMERAL_STORAGE_MB_MAXIMUM,
     FUNCTION_NAME_CHARACTERS,
+    MANAGED_MEMORY_MB_MAXIMUM,
     MEMORY_MB_DEFAULT,
     MEMORY_MB_MAXIMUM,
     TIMEOUT_SECONDS_DEFAULT,
@@ -23,6 +24,7 @@ from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_arn import check_dead_letter
 from rie_server.model.durable_config import changed_config, created_config, durable_defaults
 from rie_server.model.function_code import refuse_publish_to
+from rie_server.model.managed_instances import check_managed_instances
 from rie_server.model.runtimes import check_not_deprecated
 from rie_server.model.snap_start import check_snap_start
 from rie_server.model.tenancy import check_tenancy
@@ -74,10 +76,11 @@ _STORED: Final = (
     "SnapStart",
     "TenancyConfig",
     "DurableConfig",
+    "CapacityProviderConfig",
 )
 _NESTED_DEFAULTS: Final = {"TracingConfig": {"Mode": "PassThrough"}, "SnapStart": {"ApplyOn": "None"}}
 # Members that would make a function behave differently in ways that this server does not offer.
-_NOT_OFFERED: Final = ("CapacityProviderConfig", "RuntimeConfig", "AcceleratorConfig")
+_NOT_OFFERED: Final = ("RuntimeConfig", "AcceleratorConfig")
 
 
 def new_configuration(arn: FunctionArn, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,6 +163,7 @@ def _merged(arn: FunctionArn, base: Mapping[str, Any], members: Mapping[str, Any
         merged.pop("Layers", None)
     _check_quotas(merged)
     check_tenancy(merged)
+    check_managed_instances(merged)
     check_snap_start(merged)
     _check_environment(merged.get("Environment", {}).get("Variables", {}))
     if "Runtime" in members:
@@ -204,9 +208,10 @@ def _refuse_what_is_not_offered(members: Mapping[str, Any]) -> None:
 
 def _check_quotas(configuration: Mapping[str, Any]) -> None:
     """The model's maxima are those of Managed Instances; ordinary functions have less."""
+    memory_mb = MANAGED_MEMORY_MB_MAXIMUM if configuration.get("CapacityProviderConfig") else MEMORY_MB_MAXIMUM
     quotas = (
         ("Timeout", configuration["Timeout"], TIMEOUT_SECONDS_MAXIMUM),
-        ("MemorySize", configuration["MemorySize"], MEMORY_MB_MAXIMUM),
+        ("MemorySize", configuration["MemorySize"], memory_mb),
         ("EphemeralStorage", configuration["EphemeralStorage"]["Size"], EPHEMERAL_STORAGE_MB_MAXIMUM),
     )
     for name, value, maximum in quotas:

@@ -35,6 +35,7 @@ _ECHOED: Final = (
     "LoggingConfig",
     "TenancyConfig",
     "DurableConfig",
+    "CapacityProviderConfig",
 )
 
 

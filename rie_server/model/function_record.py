@@ -19,6 +19,7 @@ from rie_server.model.function import FunctionVersion, ImageConfig
 from rie_server.model.function_url import FunctionUrl
 from rie_server.model.layer import LayerReference, merged_digest
 from rie_server.model.log_settings import LogSettings
+from rie_server.model.managed_instances import max_concurrency
 from rie_server.model.recursion import RecursiveLoop
 from rie_server.model.resource_policy import ResourcePolicy
 from rie_server.model.snap_start import is_on
@@ -256,7 +257,9 @@ def runnable(
         log_group=configuration["LoggingConfig"]["LogGroup"],
         role=configuration["Role"],
         log_settings=LogSettings.of(configuration["LoggingConfig"]),
+        is_traced=configuration.get("TracingConfig", {}).get("Mode") == "Active",
         snap_start=is_on(configuration, version),
+        max_concurrency=max_concurrency(configuration),
         tenant_isolated=bool(configuration.get("TenancyConfig")),
         durable=durable_config(configuration),
     )

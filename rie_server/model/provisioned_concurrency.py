@@ -179,6 +179,10 @@ def _check_version(record: FunctionRecord, version: str) -> None:
     configuration = at_version.current.configuration
     if configuration.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions":
         raise InvalidParameterValueException("Provisioned Concurrency is not supported for functions with SnapStart.")
+    if configuration.get("CapacityProviderConfig"):
+        raise InvalidParameterValueException(
+            "Provisioned Concurrency is not supported for functions with a capacity provider."
+        )
     if configuration.get("TenancyConfig"):
         raise InvalidParameterValueException(
             "Provisioned Concurrency is not supported for functions with tenant isolation mode enabled."

@@ -11,6 +11,9 @@ from typing import Any
 
 from rie_server.model.cloudformation import Document, TemplateValueError
 
+# The bucket that Serverless Framework makes for a stack: what `serverless package` would put there lies, under the last
+# part of its key, beside the template.
+_SERVERLESS_BUCKET = "ServerlessDeploymentBucket"
 _S3_ADDRESS = re.compile(r"s3://([^/]+)/(.+)")
 
 
@@ -87,8 +90,7 @@ def lambda_code(properties: Document, metadata: Any, folder: Path) -> TemplateCo
     if "ZipFile" in code:
         return _inline("Code.ZipFile", code["ZipFile"], properties)
     if code.get("S3Bucket") and code.get("S3Key"):
-        names = ("S3Bucket", "S3Key", "S3ObjectVersion")
-        return RemoteCode(members={name: str(code[name]) for name in names if code.get(name)})
+        return _in_bucket(code, folder)
     raise PropertyError("Code", "needs ZipFile, ImageUri, or S3Bucket and S3Key")
 
 
@@ -107,11 +109,17 @@ def layer_content(properties: Document, metadata: Any, folder: Path) -> LocalCod
     name = "ContentUri" if "ContentUri" in properties else "Content"
     content = properties.get(name)
     if isinstance(content, dict) and content.get("S3Bucket") and content.get("S3Key"):
-        names = ("S3Bucket", "S3Key", "S3ObjectVersion")
-        return RemoteCode(members={key: str(content[key]) for key in names if content.get(key)})
+        return _in_bucket(content, folder)
     if not content:
         raise PropertyError(name, "is required")
     return _code_uri(name, content, folder)
+
+
+def _in_bucket(code: Mapping[str, Any], folder: Path) -> LocalCode | RemoteCode:
+    if code["S3Bucket"] == _SERVERLESS_BUCKET:
+        return LocalCode(path=folder / str(code["S3Key"]).rpartition("/")[2])
+    names = ("S3Bucket", "S3Key", "S3ObjectVersion")
+    return RemoteCode(members={name: str(code[name]) for name in names if code.get(name)})
 
 
 def _code_uri(name: str, value: Any, folder: Path) -> LocalCode | RemoteCode:

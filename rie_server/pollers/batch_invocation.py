@@ -52,12 +52,11 @@ class BatchInvocation:
 
         An invocation that was refused (throttled, no such function, ...) is a result too, with its ``refusal``.
         """
-        digits = random_digits(), random_digits()
         request = InvokeRequest(
             function=self._mapping.function,
             payload=payload,
             request_id=request_id,
-            trace_header=new_trace_header(self._clock.now(), *digits),
+            trace_header=new_trace_header(self._clock.now(), random_digits()),
         )
         self._observer.invoked(self._mapping, count)
         try:

@@ -216,17 +216,18 @@ class EventSourceMappings:
             self._sharing.look_soon()
 
     def _carry_out(self, mapping: EventSourceMapping) -> None:
-        self.manager.apply(mapping, lambda: self._settle(mapping.uuid))
+        self.manager.apply(mapping, lambda: self._settle(mapping))
 
-    def _settle(self, uuid: str) -> None:
-        mapping = self._records.by_uuid.get(uuid)
-        if mapping is None:
+    def _settle(self, applied: EventSourceMapping) -> None:
+        """Its poller is as ``applied`` wants it. What has been changed since then settles when that is applied."""
+        if applied.state is MappingState.DELETING:
+            self._records.remove(applied.uuid)
+            self._tell_gone(applied.uuid)
             return
-        if mapping.state is not MappingState.DELETING:
-            self._records.change(uuid, settled)
-            return
-        self._records.remove(uuid)
-        self._tell_gone(uuid)
+        with suppress(ResourceNotFoundException):
+            self._records.change(
+                applied.uuid, lambda current: settled(current) if _is_same(current, applied) else current
+            )
 
     def _tell_gone(self, uuid: str) -> None:
         self.manager.forget(uuid)
@@ -274,3 +275,13 @@ def _given_up(mapping: EventSourceMapping, reason: str, *, at: float) -> EventSo
     if mapping.state is not MappingState.ENABLED:
         raise ResourceInUseException("Cannot update the event source mapping because it is in use.")
     return given_up(mapping, reason, at=at)
+
+
+def _is_same(one: EventSourceMapping, other: EventSourceMapping) -> bool:
+    """Whether nobody has changed it: results and tags are told and set meanwhile."""
+    return (one.state, one.function, one.members, one.enabled) == (
+        other.state,
+        other.function,
+        other.members,
+        other.enabled,
+    )

@@ -1,15 +1,19 @@
 """Function code on its way in, and out again when nothing needs it any more.
 
-``fetch`` may be called from any thread. Everything else belongs to the registry's writer thread, so that a zip which
-has just been stored cannot be swept before a record refers to it.
+``incoming`` fetches, checks and unpacks on its caller's thread, because that may take seconds; meanwhile the writer
+thread knows that the code is on its way, so that it cannot be swept before a record refers to it. Sweeping and what
+belongs to it is the writer thread's alone.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
-from rie_server.errors import LambdaError
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
 from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.deployment import code_sha256
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import CodeSource, ContainerImage, StoredObject, UploadedZip
 from rie_server.model.function_record import CodeReference, Deployment, runnable
@@ -19,6 +23,9 @@ from rie_server.ports import Clock
 from rie_server.registry.code_storage import CodeStorage
 from rie_server.storing import CodeStore, ObjectStorage
 
+# Carries something out on the registry's writer thread and waits for it.
+Write = Callable[[Callable[[], None]], None]
+
 # An invocation that began on retired code may run for 15 minutes, and its environment for a moment longer.
 RETIRED_CODE_SECONDS = 20 * 60.0
 
@@ -26,7 +33,11 @@ RETIRED_CODE_SECONDS = 20 * 60.0
 class CodeKeeper:
     """Brings code into the code store and removes it some time after its last use."""
 
-    def __init__(self, *, store: CodeStore, storage: CodeStorage, objects: ObjectStorage, clock: Clock) -> None:
+    def __init__(
+        self, *, store: CodeStore, storage: CodeStorage, objects: ObjectStorage, clock: Clock, write: Write
+    ) -> None:
+        self._write = write
+        self._on_the_way: Counter[str] = Counter()
         self._store = store
         self._storage = storage
         self._objects = objects
@@ -38,40 +49,45 @@ class CodeKeeper:
         """What ``digests`` gives is kept, for as long as it gives it."""
         self._holders.append(digests)
 
-    def fetch(self, source: CodeSource, *, region: str) -> bytes:
-        """The bytes of a zip; empty for an image. Blocks on S3.
+    @contextmanager
+    def incoming(self, source: CodeSource, *, region: str) -> Iterator[CodeReference]:
+        """Code that is stored, and kept while the caller has a record made that refers to it. Blocks, on S3 also; not
+        for the writer thread.
 
         Raises:
-            InvalidParameterValueException: AWS's words for what S3 answered.
+            InvalidParameterValueException: not a zip that may be unpacked, or AWS's words for what S3 answered.
+            RequestEntityTooLargeException: the zip itself is too large.
         """
-        if isinstance(source, UploadedZip):
-            return source.content
-        if isinstance(source, StoredObject):
-            return self._objects.get(source.bucket, source.key, source.version, region=region)
-        return b""
+        if isinstance(source, ContainerImage):
+            yield CodeReference(package_type="Image", sha256="", size_bytes=0, image_uri=source.uri)
+            return
+        content = self._fetch(source, region)
+        digest = code_sha256(content)
+        self._write(lambda: self._on_the_way.update([digest]))
+        try:
+            yield self._stored(source, content)
+        except BaseException:
+            self._write(partial(self.retire, [digest]))
+            raise
+        finally:
+            self._write(lambda: self._on_the_way.subtract([digest]))
 
-    def keep(
-        self, source: CodeSource, content: bytes, owner: FunctionArn | LayerArn, layers: Sequence[LayerReference] = ()
-    ) -> CodeReference:
-        """Stores what ``fetch`` brought, for ``owner``, and to be run together with ``layers``.
+    def check(self, code: CodeReference, owner: FunctionArn | LayerArn, layers: Sequence[LayerReference] = ()) -> None:
+        """Lets code pass that is to be kept for ``owner``, and run together with ``layers``.
 
         Raises:
             CodeStorageExceededException: there is no room for so much more.
-            InvalidParameterValueException: not a zip that may be unpacked, or with the layers more than AWS allows.
-            RequestEntityTooLargeException: the zip itself is too large.
+            InvalidParameterValueException: with the layers it is more than AWS allows.
         """
-        self._storage.check_room(owner.region, owner.account, len(content))
-        code = self._stored(source, content)
-        try:
-            check_unzipped_size(code.unzipped_bytes, layers)
-        except LambdaError:
-            self.retire([code.sha256])
-            raise
-        return code
+        self._storage.check_room(owner.region, owner.account, code.size_bytes)
+        check_unzipped_size(code.unzipped_bytes, layers)
+
+    def _fetch(self, source: UploadedZip | StoredObject, region: str) -> bytes:
+        if isinstance(source, UploadedZip):
+            return source.content
+        return self._objects.get(source.bucket, source.key, source.version, region=region)
 
     def _stored(self, source: CodeSource, content: bytes) -> CodeReference:
-        if isinstance(source, ContainerImage):
-            return CodeReference(package_type="Image", sha256="", size_bytes=0, image_uri=source.uri)
         # AWS limits the zip of a request; one from S3 may be as large as what it unpacks to.
         limit_bytes = UNZIPPED_BYTES if isinstance(source, StoredObject) else ZIP_BYTES
         stored = self._store.put(content, zip_limit_bytes=limit_bytes)
@@ -114,7 +130,9 @@ class CodeKeeper:
             return
         for digest in expired:
             del self._retired_at[digest]
-        self._store.delete_unreferenced(sorted(self._held() | self._retired_at.keys()))
+        coming = {digest for digest, count in self._on_the_way.items() if count > 0}
+        self._on_the_way = +self._on_the_way
+        self._store.delete_unreferenced(sorted(self._held() | self._retired_at.keys() | coming))
 
     def _held(self) -> frozenset[str]:
         return frozenset().union(*(digests() for digests in self._holders))

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from rie_server.errors import (
@@ -75,7 +76,7 @@ class FunctionRegistry:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
         self.storage = CodeStorage(code_storage_bytes)
-        self._code = CodeKeeper(store=code, storage=self.storage, objects=objects, clock=clock)
+        self._code = CodeKeeper(store=code, storage=self.storage, objects=objects, clock=clock, write=self._write)
         self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code, storage=self.storage)
         self.layers = Layers(store=store, code=self._code, storage=self.storage, clock=clock, write=self._write)
@@ -177,12 +178,11 @@ class FunctionRegistry:
         source = code_source(members.get("PackageType", "Zip"), members["Code"], creating=True)
         tags = tagged({}, members.get("Tags", {}))
         self._refuse_existing(function)
-        content = self._code.fetch(source, region=function.region)
 
-        def write() -> FunctionRecord:
+        def write(code: CodeReference) -> FunctionRecord:
             self._refuse_existing(function)
             layers = self.layers.held_by(function, configuration.get("Layers", ()))
-            code = self._code.keep(source, content, function, layers)
+            self._code.check(code, function, layers)
             record = created(
                 function,
                 _deployment(configuration, code, layers),
@@ -198,27 +198,28 @@ class FunctionRegistry:
             self._settling.schedule(record)
             return shown
 
-        return self._write(write)
+        with self._code.incoming(source, region=function.region) as code:
+            return self._write(partial(write, code))
 
     def update_code(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord:
         """Gives a function other code. With ``DryRun`` the answer is what would be, and nothing changes."""
         known = self.get(function)
         check_updatable(known, members.get("RevisionId"))
         source = code_source(known.current.code.package_type, members, creating=False)
-        content = self._code.fetch(source, region=function.region)
 
-        def write() -> FunctionRecord:
+        def write(code: CodeReference) -> FunctionRecord:
             record = self.get(function)
             check_updatable(record, members.get("RevisionId"))
             layers = record.current.layers
-            code = self._code.keep(source, content, function, layers)
+            self._code.check(code, function, layers)
             configuration = configuration_for_code(record.current.configuration, members)
             if members.get("DryRun"):
                 self._code.retire([code.sha256])
                 return replace(record, current=replace(record.current, configuration=configuration, code=code))
             return self._update(record, _deployment(configuration, code, layers), members)
 
-        return self._write(write)
+        with self._code.incoming(source, region=function.region) as code:
+            return self._write(partial(write, code))
 
     def update_configuration(self, function: FunctionArn, members: Mapping[str, Any]) -> FunctionRecord:
         """Changes the configuration of a function; what ``members`` does not mention stays."""

@@ -7,6 +7,7 @@ carry what they need themselves (``model.layer.LayerReference``).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from rie_server.errors import InvalidParameterValueException, ResourceNotFoundEx
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_code import code_source
 from rie_server.model.function_life_cycle import timestamp
+from rie_server.model.function_record import CodeReference
 from rie_server.model.layer import (
     Layer,
     LayerArn,
@@ -128,10 +130,9 @@ class Layers:
         """
         check_own(arn, account, "PublishLayerVersion")
         source = code_source("Zip", members["Content"], creating=True)
-        content = self._code.fetch(source, region=arn.region)
 
-        def write() -> LayerVersion:
-            code = self._code.keep(source, content, arn)
+        def write(code: CodeReference) -> LayerVersion:
+            self._code.check(code, arn)
             layer = self._layers.get(arn, Layer(arn=arn))
             version = new_layer_version(layer, members, code, created_date=timestamp(self._clock.now()))
             newest = layer.latest(runtime=None, architecture=None)
@@ -140,7 +141,8 @@ class Layers:
             self._save(layer.with_version(version))
             return version
 
-        return self._write(write)
+        with self._code.incoming(source, region=arn.region) as code:
+            return self._write(partial(write, code))
 
     def delete(self, arn: LayerArn, number: int, *, account: str) -> None:
         """Forgets a version; harmless where there is none of this number.

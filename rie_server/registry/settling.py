@@ -11,7 +11,7 @@ from uuid import uuid4
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_life_cycle import activated, is_settled, refused
-from rie_server.model.function_record import Deployment, FunctionRecord, State
+from rie_server.model.function_record import Deployment, FunctionRecord, State, runnable
 from rie_server.model.version_rules import settled_version
 from rie_server.registry.preparation import Preparation, Ready, Refusal
 from rie_server.registry.preparers import Preparers
@@ -112,7 +112,8 @@ class Settling:
                 continue
             ready = replace(record.versions[version].deployment, code=outcome.deployment.code)
             record = settled_version(record, version, ready, revision_id=_new_id())
-            runnables.append(replace(outcome.version, version=version, deployment_id=ready.deployment_id))
+            code, layers = outcome.version.code_directory, outcome.version.layers_directory
+            runnables.append(runnable(record.arn, ready, code, version, layers_directory=layers))
         return record, runnables
 
     def _save(self, record: FunctionRecord, runnables: Iterable[FunctionVersion]) -> None:

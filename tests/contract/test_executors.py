@@ -30,7 +30,7 @@ from tests.docker_engine import build_image, connect, containers_of, runtime_ima
 from tests.fakes.runtime_endpoints import FakeRuntimeApi, FakeRuntimeEndpoints
 
 APP = """
-import ctypes, os, resource, subprocess, sys, time
+import ctypes, os, resource, subprocess, sys, threading, time
 
 def handler(event, context):
     return globals()[event.pop("do")](**event)
@@ -88,6 +88,13 @@ def detach():
          "os.setsid()\\nif os.fork(): os._exit(0)\\nprint(os.getpid(), flush=True)\\ntime.sleep(600)"],
         stdout=subprocess.PIPE)
     return int(child.stdout.readline())
+
+def work_on():
+    def work():
+        while True:
+            print("tick", flush=True)
+            time.sleep(0.01)
+    threading.Thread(target=work, daemon=True).start()
 
 def hold_pipe_and_leave():
     subprocess.Popen(["sleep", "600"], start_new_session=True)
@@ -472,6 +479,60 @@ def test_a_runtime_is_asked_to_end_by_sigterm_and_killed_after_the_grace(bench: 
     assert b"asked to end" in started.observer.lines
 
 
+@pytest.fixture(params=["control group", "signals", pytest.param("docker", marks=pytest.mark.docker)])
+def freezing_bench(request: pytest.FixtureRequest, clock: SystemClock, code: Path, tmp_path: Path) -> Iterator[Bench]:
+    if request.param == "docker":
+        yield request.getfixturevalue("docker_bench")
+        return
+    endpoints = FakeRuntimeEndpoints()
+    data_dir = tmp_path / "data"
+    executor = ProcessExecutor(server_id="test", data_dir=data_dir, endpoints=endpoints, clock=clock, freezing=True)
+    if request.param == "signals":
+        executor._cgroups = None
+    yield Bench(executor, endpoints, code, "python3.11")
+    executor.close()
+    endpoints.close_all()
+    assert list(data_dir.rglob("*")) == []
+
+
+def stands_still(observer: Observer) -> bool:
+    before = len(observer.lines)
+    time.sleep(0.2)
+    return len(observer.lines) == before
+
+
+def test_a_frozen_environment_stands_still_until_it_is_thawed(freezing_bench: Bench) -> None:
+    started = freezing_bench.start()
+    started.api.invoke({"do": "work_on"})
+    wait_until(lambda: started.observer.lines, what="its work")
+    for _ in range(2):
+        started.running.freeze()
+        started.running.freeze()
+        wait_until(lambda: stands_still(started.observer), what="the frost")
+        started.running.thaw()
+        started.running.thaw()
+        wait_until(lambda: not stands_still(started.observer), what="the thaw")
+    assert started.api.invoke({"do": "variables"})[0] == "response"
+
+
+def test_a_frozen_environment_is_stopped_like_others(freezing_bench: Bench) -> None:
+    started = freezing_bench.start()
+    started.api.invoke({"do": "work_on"})
+    started.running.freeze()
+    started.running.stop()
+    assert started.observer.exit().signal == signal.SIGKILL
+    started.running.freeze()
+    started.running.thaw()
+    wait_until(lambda: started.spec.environment_id in freezing_bench.endpoints.closed, what="the address to be closed")
+
+
+def test_close_ends_what_is_frozen(freezing_bench: Bench) -> None:
+    started = freezing_bench.start()
+    started.running.freeze()
+    freezing_bench.executor.close()
+    assert started.observer.exits
+
+
 def test_many_environments_start_at_once(bench: Bench) -> None:
     started: list[Started] = []
     failures: list[BaseException] = []
@@ -752,8 +813,9 @@ def test_extensions_and_what_they_have_started_end_with_their_environment(
     wait_until(lambda: not is_running(extension) and not is_running(child), what="their end")
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next_start(
-    clock: SystemClock, code: Path, tmp_path: Path
+    clock: SystemClock, code: Path, tmp_path: Path, frozen: bool
 ) -> None:
     data_dir = tmp_path / "data"
     program = (
@@ -762,9 +824,12 @@ def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next
         "from pathlib import Path\n"
         "clock = t.SystemClock(); clock.start()\n"
         "endpoints = t.FakeRuntimeEndpoints()\n"
-        "executor = t.ProcessExecutor(server_id='x', data_dir=Path(sys.argv[2]), endpoints=endpoints, clock=clock)\n"
+        "executor = t.ProcessExecutor(server_id='x', data_dir=Path(sys.argv[2]), endpoints=endpoints, clock=clock,\n"
+        f"                             freezing={frozen})\n"
         "started = t.Bench(executor, endpoints, Path(sys.argv[3]), 'python3.11').start()\n"
-        "print(started.running._process.pid, started.api.invoke({'do': 'detach'})[1], flush=True)\n"
+        "daemon = started.api.invoke({'do': 'detach'})[1]\n"
+        f"if {frozen}: started.running.freeze()\n"
+        "print(started.running._process.pid, daemon, flush=True)\n"
         "time.sleep(600)\n"
     )
     root = Path(__file__).parents[2]
@@ -778,10 +843,11 @@ def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next
         assert is_running(first)
         server.kill()
         server.wait()
-        wait_until(lambda: not is_running(first), what="the runtime's end")
+        if not frozen:
+            wait_until(lambda: not is_running(first), what="the runtime's end")
         assert is_running(daemon)
         assert executor.remove_orphans() == 1
-        wait_until(lambda: not is_running(daemon), what="the daemon's end")
+        wait_until(lambda: not is_running(daemon) and not is_running(first), what="their end")
         executor.close()
     assert list(data_dir.rglob("*")) == []
 

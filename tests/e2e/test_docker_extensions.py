@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import RieServer, wait_until
 from tests.docker_engine import build_image, containers_of, runtime_image
 from tests.extension_programs import BASH, PYTHON
+from tests.integration.invoke.deploying import zip_of
 
 pytestmark = pytest.mark.docker
 
@@ -127,3 +128,23 @@ def test_a_server_that_stops_lets_extensions_end_and_leaves_nothing(server: RieS
     server.stop()
     assert "watcher SHUTDOWN spindown" in server.output
     assert containers_of(server_id) == []
+
+
+def test_extensions_of_a_layer_run_beside_a_zip_function(server: RieServer) -> None:
+    client = server.client()
+    layer = zip_of({"extensions/watcher": PYTHON}, executable="extensions/")
+    arn = client.publish_layer_version(LayerName="watcher", Content={"ZipFile": layer})["LayerVersionArn"]
+    client.create_function(
+        FunctionName="f",
+        Role=ROLE,
+        Runtime="python3.11",
+        Handler="app.handler",
+        Code={"ZipFile": zip_of({"app.py": APP})},
+        Layers=[arn],
+        Timeout=20,
+        MemorySize=256,
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    payload, error, request_id = invoke(client, {})
+    assert (payload, error) == ("done", None)
+    wait_until(lambda: f"watcher INVOKE {request_id}" in server.output, what="the event")

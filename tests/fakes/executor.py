@@ -11,6 +11,7 @@ class FakeRunning:
         self.spec = spec
         self.observer = observer
         self.stopped = False
+        self.frozen = False
         self.runtime_started = False
         self.runtime_grace_seconds: float | None = None
         self.unread: list[bytes] = []
@@ -27,6 +28,12 @@ class FakeRunning:
 
     def end_runtime(self, *, grace_seconds: float) -> None:
         self.runtime_grace_seconds = grace_seconds
+
+    def freeze(self) -> None:
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.frozen = False
 
     def stop(self) -> None:
         self.stopped = True

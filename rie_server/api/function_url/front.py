@@ -83,7 +83,7 @@ class FunctionUrlFront:
         cors: Headers,
     ) -> Reply | Deferred:
         now, request_id = self._clock.now(), new_request_id()
-        trace = request.headers.get("x-amzn-trace-id") or new_trace_header(now, random_digits(), random_digits())
+        trace = request.headers.get("x-amzn-trace-id") or new_trace_header(now, random_digits())
         call = HttpCall(
             url_id=url.url_id,
             domain_name=domain_name(url.url_id, function.region),

@@ -84,4 +84,4 @@ def trace_header(request: Request, clock: Clock) -> str:
     given = request.headers.get("x-amzn-trace-id")
     if given and given.isascii() and given.isprintable():
         return given
-    return new_trace_header(clock.now(), random_digits(), random_digits())
+    return new_trace_header(clock.now(), random_digits())

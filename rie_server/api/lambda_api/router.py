@@ -167,9 +167,14 @@ class LambdaApi:
             LambdaError: what AWS says about it.
         """
         found = self._model.operations[operation]
-        members = read_value(self._model, self._model.shape(found.input_shape or ""), document)
+        shape = self._model.shape(found.input_shape or "")
+        members = dict(read_value(self._model, shape, document))
+        # What a request carries in its path or its query.
+        for member in shape.members.values():
+            if member.location is not None and member.name in document:
+                members[member.name] = read_value(self._model, self._model.shape(member.shape), document[member.name])
         check_input(self._model, found, members)
-        return dict(members)
+        return members
 
     def __call__(self, request: Request) -> Reply | Deferred:
         request_id = new_request_id()

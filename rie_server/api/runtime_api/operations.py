@@ -20,6 +20,7 @@ from rie_server.model.function_errors import accepted_error_type
 PREFIX = "/2018-06-01/runtime/"
 _INVOCATION = f"{PREFIX}invocation/"
 _JSON_CONTENT = ("Content-Type", JSON)
+_INVOCATION_ID = "lambda-runtime-invocation-id"
 _ACCEPTED = ConstantReply(202, (_JSON_CONTENT,), b'{"status":"OK"}\n')
 _STREAM_CONTENT = "application/octet-stream"
 _RESTORED = ConstantReply(200, (_JSON_CONTENT,), b"")
@@ -50,6 +51,8 @@ class NextPoll:
             headers.append(("Lambda-Runtime-Client-Context", request.client_context))
         if request.cognito_identity:
             headers.append(("Lambda-Runtime-Cognito-Identity", request.cognito_identity))
+        if invocation.runtime_id is not None:
+            headers.append(("Lambda-Runtime-Invocation-Id", invocation.runtime_id))
         if request.tenant_id:
             headers.append(("Lambda-Runtime-Aws-Tenant-Id", request.tenant_id))
         self.deferred.complete(Reply(200, tuple(headers), request.payload))
@@ -107,13 +110,14 @@ class RuntimeApi:
         if environment_id is None:
             return _stranger()
         request_id = _request_id(request.path, "/response")
+        runtime_id = request.headers.get(_INVOCATION_ID)
         try:
             mode = request.headers.get("lambda-runtime-function-response-mode")
             if mode is not None:
                 if mode == "streaming":
                     return self._streamed(environment_id, request_id, request)
-                self._mailbox.unreadable_response(environment_id, request_id)
-            self._mailbox.response(environment_id, request_id, request.body)
+                self._mailbox.unreadable_response(environment_id, request_id, runtime_id=runtime_id)
+            self._mailbox.response(environment_id, request_id, request.body, runtime_id=runtime_id)
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED
@@ -123,7 +127,9 @@ class RuntimeApi:
         content_type = request.headers.get("content-type", _STREAM_CONTENT)
         arriving = request.stream if isinstance(request, StreamedRequest) else None
         body = arriving or BodyStream()
-        response = self._mailbox.begin_response(environment_id, request_id, content_type, body.hold)
+        response = self._mailbox.begin_response(
+            environment_id, request_id, content_type, body.hold, runtime_id=request.headers.get(_INVOCATION_ID)
+        )
         deferred = Deferred(request.connection)
         body.attach(StreamedBody(response, deferred, accepted=_ACCEPTED, rendered=_rendered))
         if arriving is None:
@@ -136,7 +142,12 @@ class RuntimeApi:
         if environment_id is None:
             return _stranger()
         try:
-            self._mailbox.error(environment_id, _request_id(request.path, "/error"), request.body)
+            self._mailbox.error(
+                environment_id,
+                _request_id(request.path, "/error"),
+                request.body,
+                runtime_id=request.headers.get(_INVOCATION_ID),
+            )
         except RuntimeApiError as error:
             return _rendered(error)
         return _ACCEPTED

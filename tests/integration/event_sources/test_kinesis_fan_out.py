@@ -21,10 +21,11 @@ from rie_server.sources.stream_answers import StreamMissingError
 from tests.conftest import RieServer, wait_until
 from tests.integration.event_sources.recording import wait_for_result
 from tests.integration.event_sources.stream_records import create_teller, told
-from tests.integration.event_sources.test_kinesis import data, enable, merge, numbers_of, put, split
+from tests.integration.event_sources.test_kinesis import data, enable, firsts, merge, numbers_of, put, split
 from tests.servers.fan_out import FanOutProxy
 from tests.servers.kinesalite import KinesaliteServer
 from tests.servers.kinesis_local import KinesisLocalServer
+from tests.servers.moto import MotoServer
 
 SHARD = "shardId-000000000000"
 
@@ -110,6 +111,29 @@ def test_a_restart_goes_on_where_the_last_one_was(
     rie.restart()
     wait_until(lambda: len(data(told(path))) >= 3, what="the third record")
     assert data(told(path)) == ["0", "1", "2"]
+
+
+def test_a_kill_loses_nothing_and_no_key_is_out_of_order(
+    start_rie: Callable[..., RieServer], kinesis: KinesaliteServer, fan_out: FanOutProxy, path: Path
+) -> None:
+    """Repeats are allowed: without them, every key's numbers come in order."""
+    keys = [f"k{number}" for number in range(8)]
+    fan_out.subscription_seconds = 1.0
+    rie = start_rie(environ=fan_out.environ)
+    create_teller(rie.client(), "teller", path)
+    enable(rie.client(), "teller", fan_out.create_consumer(kinesis.create_stream("fire", 2)), BatchSize=10)
+    for life in range(3):
+        put(kinesis, "fire", [(key, str(number)) for number in range(life * 30, life * 30 + 30) for key in keys])
+        if life < 2:
+            seen = len(told(path))
+            wait_until(lambda seen=seen: len(told(path)) > seen, what="a batch")  # type: ignore[misc]
+            rie.kill()
+            rie.restart()
+    wait_until(
+        lambda: all(set(numbers_of(told(path), key)) == set(range(90)) for key in keys), seconds=40, what="every record"
+    )
+    for key in keys:
+        assert firsts(numbers_of(told(path), key)) == list(range(90)), f"{key} is out of order"
 
 
 def test_a_shard_that_is_in_use_is_asked_for_again_and_the_reason_told(
@@ -257,6 +281,23 @@ def test_a_connection_that_cannot_be_had_is_trouble_that_passes(consumer: Any, f
     with pytest.raises(SourceError, match="LimitExceededException") as refused:
         source.iterator(SHARD, StreamPosition(starting_position="TRIM_HORIZON"))
     assert refused.value.passes
+
+
+def test_moto_falls_over_a_subscription_and_is_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MotoServer() as moto, contextlib.closing(ServiceClients(plain_timestamps=True)) as clients:
+        for name, value in moto.environ.items():
+            monkeypatch.setenv(name, value)
+        client = moto.client("kinesis")
+        client.create_stream(StreamName="polled", ShardCount=1)
+        stream = client.describe_stream_summary(StreamName="polled")["StreamDescriptionSummary"]["StreamARN"]
+        made = client.register_stream_consumer(StreamARN=stream, ConsumerName="fan-out")
+        arn = made["Consumer"]["ConsumerARN"]
+        source = FanOutSource(arn, polled=KinesisSource(arn, role=lambda: "", clients=clients), clients=clients)
+        client.put_record(StreamName="polled", PartitionKey="k", Data=b"a")
+        iterator = source.iterator(source.shards()[0].shard_id, StreamPosition(starting_position="TRIM_HORIZON"))
+        assert [record.payload for record in source.read(iterator, 10).records] == [b"a"]
+        assert source.note() == f"{moto.url} does not offer SubscribeToShard, so the stream is polled"
+        source.close()
 
 
 def test_kinesis_local_pushes_and_its_shards_come_to_their_ends(

@@ -1,6 +1,8 @@
 """Bodies in pieces, byte by byte: both ways, behind every door."""
 
 import json
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rie_server.api.exchange import Reply, StreamedReply
 from rie_server.app import RuntimeListeners, create_app
 from rie_server.config import Settings
 from tests.integration.http.conftest import RawClient, listening_socket
@@ -140,6 +143,21 @@ def test_a_client_that_leaves_holds_nobody(front: Any) -> None:
         time.sleep(0.002)
     assert not stream.body.is_held
     stream.body.finish()
+
+
+def test_a_client_that_has_left_before_its_reply_began_holds_nobody(front: Any) -> None:
+    client = front.client()
+    client.request("POST", "/2015-03-31/functions/park/invocations")
+    parked = front.parked()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    until(lambda: not parked.is_connected())
+    time.sleep(0.05)
+    stream = Outgoing()
+    parked.complete(StreamedReply(200, (), stream.body))
+    for _ in range(4):
+        stream.body.write(bytes(MB))
+    until(lambda: not stream.body.is_held)
 
 
 def test_a_client_that_never_reads_is_cut_off(quick_front: Any) -> None:
@@ -323,3 +341,30 @@ def test_a_browser_gets_its_headers_with_a_streamed_reply(start: Any) -> None:
     assert b"Access-Control-Allow-Origin: http://page.example\r\n" in received(client, b"\r\n\r\n")
     body.finish(last=json.dumps({}).encode())
     assert received(client, b"0\r\n\r\n") == b"2\r\n{}\r\n0\r\n\r\n"
+
+
+def test_nothing_that_follows_an_early_answer_in_one_packet_is_a_request(quick_front: Any) -> None:
+    for rest in (
+        chunk(b"x") + b"0\r\n\r\n",
+        chunk(b"x") + b"0\r\n\r\n" + head(EARLY),
+        b"no chunk\r\n",
+        b"0\r\n\r\nGARBAGE",
+    ):
+        client = quick_front.runtime_client()
+        asked = len(quick_front.server.requests)
+        client.send(head(EARLY) + rest)
+        assert client.reply()[0] == 403
+        assert client.is_closed_by_server()
+        assert len(quick_front.server.requests) == asked + 1
+
+
+def test_a_streamed_request_that_breaks_off_while_it_waits_for_its_turn_is_answered(front: Any) -> None:
+    client = front.runtime_client()
+    client.send(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    parked = front.parked()
+    client.send(head(RESPONSE) + chunk(b"half") + b"no chunk\r\n")
+    time.sleep(0.05)
+    parked.complete(Reply(200, (), b"event"))
+    assert client.reply()[2] == b"event"
+    assert client.reply()[::2] == (400, b"truncated")
+    assert client.is_closed_by_server()

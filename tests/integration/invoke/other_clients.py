@@ -1,5 +1,6 @@
-"""Other versions of clients and runtimes, each in a virtualenv of its own that is made once and kept."""
+"""Other versions of clients and runtimes, each in a folder of its own that is made once and kept."""
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -9,6 +10,7 @@ from typing import NoReturn
 
 CLIENTS = Path(sys.prefix) / "clients"
 INSTALL_SECONDS = 300
+NPM_SECONDS = 900
 
 
 def client_bin(name: str, requirement: str, require: Callable[[str, str], NoReturn]) -> Path:
@@ -29,3 +31,22 @@ def _install(folder: Path, requirement: str) -> None:
     venv.create(folder, with_pip=True, clear=True)
     command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+
+
+def node_runtime(requirement: str, require: Callable[[str, str], NoReturn]) -> Path:
+    """The program of an npm package that is a runtime interface client; it is built, which takes minutes."""
+    name = requirement.partition("@")[0]
+    folder = CLIENTS / name
+    program = folder / "node_modules" / name / "index.mjs"
+    stamp = folder / ".stamp"
+    if not stamp.exists() or stamp.read_text() != requirement:
+        if shutil.which("npm") is None or shutil.which("cmake") is None:
+            require("node", f"{requirement} needs npm, and cmake to be built")
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, requirement]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=NPM_SECONDS)
+        except (OSError, subprocess.SubprocessError) as trouble:
+            require("node", f"{requirement} cannot be installed: {trouble}")
+        stamp.write_text(requirement)
+    return program

@@ -12,8 +12,8 @@ from tests.integration.invoke.deploying import create, zip_of
 
 # Plays the steps of an event: ["write", TEXT], ["bytes", NUMBER], ["sleep", SECONDS], ["trailers", {...}], ["close"],
 # ["exit", STATUS], ["raw", TEXT], ["touch", PATH], ["print", TEXT]. A write of "@now" sends the time of the write.
-# An event of a function URL has them in its body. Without "close" or "exit" the response ends as it should, and what
-# the server said to it is the next one's "said".
+# An event of a function URL has them in its body; one that is "late" waits so many seconds before anything is sent.
+# Without "close" or "exit" the response ends as it should, and what the server said to it is the next one's "said".
 _STREAMER = """\
     import http.client, json, os, socket, sys, time
 
@@ -80,14 +80,15 @@ _STREAMER = """\
         steps = event["steps"]
         if event.get("tell"):
             steps = [["write", said]]
+        time.sleep(event.get("late", 0))
         said = play(steps, request_id, event.get("content_type", "text/plain"))
     """
 
 CLOSE: tuple[str, None] = ("close", None)
 
 
-def create_streamer(client: Any, name: str, **members: Any) -> None:
-    code = zip_of({"bootstrap": f"#!{sys.executable}\n{textwrap.dedent(_STREAMER)}"})
+def create_streamer(client: Any, name: str, *, interpreter: str = sys.executable, **members: Any) -> None:
+    code = zip_of({"bootstrap": f"#!{interpreter}\n{textwrap.dedent(_STREAMER)}"})
     create(client, name, code, Runtime="provided.al2023", Handler="any", **{"Timeout": 30, **members})
 
 

@@ -155,6 +155,17 @@ def test_a_caller_who_leaves_does_not_end_the_function(shared: RieServer, client
     assert stream(client, "streamer", {"steps": [], "tell": True}).text == "202"
 
 
+def test_a_caller_who_leaves_before_the_first_byte_does_not_end_the_function_either(
+    shared: RieServer, client: Any, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    stream(client, "streamer", steps(("write", "warm")))
+    event = steps(("bytes", 30 * MB), ("touch", str(done)), late=0.3)
+    with pytest.raises(requests.Timeout):
+        requests.post(shared.url + INVOKE.format("streamer"), json=event, timeout=0.1)
+    wait_until(done.exists, what="the handler to go on")
+
+
 def test_a_caller_who_is_slow_holds_the_function_back(shared: RieServer, client: Any, tmp_path: Path) -> None:
     done = tmp_path / "done"
     event = steps(("bytes", 64 * MB), ("touch", str(done)))

@@ -241,10 +241,6 @@ def test_updates_are_refused_like_creation(client: Any) -> None:
 
 def test_members_that_this_server_cannot_honour_are_refused_not_ignored(client: Any) -> None:
     assert refusal(client, PublishTo="LATEST_PUBLISHED")[:2] == (501, "NotImplementedException")
-    provider = {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": (
-        "arn:aws:lambda:us-east-1:000000000000:capacity-provider:c"
-    )}}  # fmt: skip
-    assert refusal(client, CapacityProviderConfig=provider)[:2] == (501, "NotImplementedException")
     signing = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0"
     assert refusal(client, CodeSigningConfigArn=signing) == (
         404,

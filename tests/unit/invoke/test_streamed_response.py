@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from rie_server.errors import RuntimeApiError
+from rie_server.errors import RuntimeApiError, ServiceException
 from rie_server.invoke.streamed_response import StreamedResponse
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES, STREAMED_RESPONSE_BYTES
-from rie_server.model.invocation import InvokeRequest, InvokeResult
+from rie_server.model.invocation import InvokeRequest, InvokeResult, RuntimeAnswer
 from rie_server.streaming import Hold
 from tests.unit.invoke.conftest import ARN, Runtime, Stage
+from tests.unit.invoke.players import ExtensionPlayer
 
 MB = 1024 * 1024
 
@@ -196,3 +197,77 @@ def test_the_bandwidth_rule_holds_the_runtime_after_six_megabytes(slow_stage: St
 def slow_stage(tmp_path: Any) -> Stage:
     """With AWS's bandwidth."""
     return Stage(tmp_path, stream_bandwidth=2 * MB)
+
+
+class Listening:
+    """An environment's log to which somebody has subscribed."""
+
+    is_observed = True
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self.answers: list[RuntimeAnswer] = []
+
+    def answered(self, answer: RuntimeAnswer) -> None:
+        self.answers.append(answer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+def test_telemetry_is_told_when_the_first_byte_came_and_how_many_there_were(stage: Stage) -> None:
+    Caller(stage)
+    stream = Stream(stage)
+    environment = stage.fleet.roster.environments[stream.runtime.id]
+    listening = Listening(environment.log)
+    environment.log = listening
+    stage.clock.advance(0.25)
+    stream.response.write(b"12")
+    stage.clock.advance(0.5)
+    stream.response.write(b"345")
+    stream.response.finish(None)
+    [answer] = listening.answers
+    assert (answer.latency_ms, answer.duration_ms, answer.produced_bytes) == (250.0, 750.0, 5)
+
+
+# --- extensions, and the end of the server ---
+
+
+def test_with_an_extension_the_caller_has_its_stream_and_the_log_waits(stage: Stage) -> None:
+    stage.invoke("a")
+    runtime = stage.runtime()
+    extension = ExtensionPlayer(stage, runtime).register("INVOKE").next()
+    runtime.next()
+    response = stage.mailbox.begin_response(runtime.id, "a", "text/plain", bool)
+    response.write(b"1")
+    response.finish(None)
+    assert stage.results["a"].payload == b"1"
+    runtime.next()
+    assert "REPORT RequestId: a" not in stage.log_text()
+    extension.next()
+    assert stage.log_text().count("REPORT RequestId: a") == 1
+
+
+def test_with_an_extension_a_response_that_breaks_off_is_reported_once(stage: Stage) -> None:
+    stage.invoke("a")
+    runtime = stage.runtime()
+    extension = ExtensionPlayer(stage, runtime).register("INVOKE").next()
+    runtime.next()
+    stage.mailbox.begin_response(runtime.id, "a", "text/plain", bool).break_off()
+    assert stage.error_of("a")["errorType"] == "Runtime.TruncatedResponse"
+    runtime.next()
+    extension.next()
+    assert stage.log_text().count("REPORT RequestId: a") == 1
+    stage.invoke("b")
+    assert runtime.request_id == "b"
+
+
+def test_a_server_that_stops_in_the_middle_tells_the_caller(stage: Stage) -> None:
+    caller = Caller(stage)
+    stream = Stream(stage)
+    stream.response.write(b"half")
+    stage.fleet.close()
+    assert caller.pieces == [b"half"]
+    assert caller.result is not None
+    assert isinstance(caller.result.refusal, ServiceException)
+    stream.response.break_off()

@@ -187,6 +187,20 @@ def test_a_function_that_another_server_has_made_is_polled_for_there(two: Two) -
     assert mapping.uuid in two.leases.holders
 
 
+def test_a_change_that_comes_while_an_earlier_one_is_carried_out_settles_with_its_own_poller(two: Two) -> None:
+    two.first.pollers.gate.clear()
+    mapping = two.first.create()
+    members = {**mapping.members, "BatchSize": 7}
+    two.store.change(mapping.uuid, lambda stored: replace(stored, state=S.UPDATING, members=members))
+    two.first.pollers.gate.set()
+    two.first.poller()
+    wait_until(two.first.mappings.manager.is_settled, what="the first poller")
+    assert two.store.load()[0].state in (S.UPDATING, S.ENABLED)
+    two.first.look()
+    two.first.wait_for(mapping, S.ENABLED)
+    assert two.first.poller().mapping.batch_size == 7
+
+
 def test_the_last_result_of_one_server_is_seen_on_the_other(two: Two) -> None:
     mapping = two.first.create()
     two.first.wait_for(mapping, S.ENABLED)

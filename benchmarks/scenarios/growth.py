@@ -1,0 +1,52 @@
+"""More clients, more environments: does the number of invocations a second grow, and does it hold?"""
+
+from contextlib import ExitStack
+from functools import partial
+
+from benchmarks.contenders.contender import Contender
+from benchmarks.contenders.server import server
+from benchmarks.figures import ScenarioResult, Series, ratio_check
+from benchmarks.load import Load
+from benchmarks.rounds import Effort, Metrics, interleaved, throughput
+
+NAME = "growth"
+TITLE = "Throughput as clients and environments grow"
+CLAIM = "64 clients and 64 environments reach at least 0.90 of the peak"
+POINTS = ((1, 1), (16, 1), (16, 4), (16, 8), (16, 32), (64, 64))
+METRIC = "invocations per second"
+PEAK = "peak"
+REQUESTS_AT_MOST = 1_000_000
+
+
+def run(effort: Effort) -> ScenarioResult:
+    names = [f"{clients} clients, {environments} environments" for clients, environments in POINTS]
+    with ExitStack() as stack:
+        measures = {}
+        for name, (clients, environments) in zip(names, POINTS, strict=True):
+            contender = stack.enter_context(server(environments=environments))
+            load = Load(clients=clients, requests=REQUESTS_AT_MOST, seconds=effort.seconds)
+            measures[name] = partial(_measure, contender, load)
+        series = interleaved(measures, rounds=max(3, effort.rounds // 3))
+    rates = [one for one in series if one.metric == METRIC]
+    peak = Series(
+        contender=PEAK,
+        metric=METRIC,
+        unit="/s",
+        values=tuple(max(values) for values in zip(*(one.values for one in rates), strict=True)),
+    )
+    series = (*series, peak)
+    return ScenarioResult(
+        name=NAME,
+        title=TITLE,
+        series=series,
+        checks=(
+            ratio_check(series, metric=METRIC, of=names[-1], to=PEAK, limit=0.90, at_least=True),
+            *(ratio_check(series, metric=METRIC, of=name, to=PEAK) for name in names[:-1]),
+        ),
+        notes=("All servers stand by while one is measured.",),
+    )
+
+
+def _measure(contender: Contender, load: Load) -> Metrics:
+    figures = throughput(contender, load)
+    return {key: figures[key] for key in ((METRIC, "/s"), ("p50", "ms"), ("p99", "ms"))}
