@@ -4,14 +4,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rie_server.api.exchange import HotRoute
-from rie_server.api.runtime_api.durable_door import DurableDoor, Operation
 from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
-from rie_server.durable_wiring import lambda_endpoint
 from rie_server.executors.choose import choose_executor
 from rie_server.executors.role_credentials import RoleCredentials
 from rie_server.invoke.answers import Answers
@@ -36,6 +34,7 @@ class Engine:
 
     Attributes:
         access_keys: by id: those of the settings, and those of the execution roles' sessions.
+        identities: which environment calls.
         hot_routes: of the Runtime API and the Extensions API.
     """
 
@@ -51,7 +50,7 @@ class Engine:
         clock: Clock,
         keepalive_clock: Clock,
     ) -> None:
-        identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
+        self.identities = identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
         self.executor = choose_executor(settings, server_id=server_id, owner=owner, endpoints=identities, clock=clock)
         self.telemetry = TelemetryWiring(settings, identities=identities, clock=clock)
         self.fleet = Fleet(
@@ -75,7 +74,6 @@ class Engine:
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
             answers=answers,
             credentials=self._credentials,
-            lambda_endpoint=lambda_endpoint(settings),
         )
         mailbox = Mailbox(
             fleet=self.fleet,
@@ -85,8 +83,6 @@ class Engine:
             stream_bandwidth=settings.stream_bandwidth,
         )
         extensions = Extensions(fleet=self.fleet, supervisor=self._supervisor, mailbox=mailbox)
-        self._identities = identities
-        self._durable_door: DurableDoor | None = None
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
         self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
@@ -95,11 +91,6 @@ class Engine:
         """Clears up after an earlier server that crashed, then begins."""
         self.telemetry.start()
         self.executor.remove_orphans()
-
-    def let_durable_functions_in(self, lambda_api: Operation) -> Sequence[HotRoute]:
-        """What durable functions in containers need of the Lambda API, beside the Runtime API."""
-        self._durable_door = DurableDoor(identities=self._identities, operation=lambda_api)
-        return self._durable_door.hot_routes
 
     def close(self) -> None:
         """Ends every environment; ``telemetry`` is left to the caller, who may have more to write."""
@@ -110,8 +101,6 @@ class Engine:
         self._supervisor.close()
         self._credentials.close()
         self.executor.close()
-        if self._durable_door is not None:
-            self._durable_door.close()
 
 
 def make_role_credentials(

@@ -33,7 +33,6 @@ class Supervisor:
     """
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
-        lambda_endpoint: where durable functions reach this server.
         credentials: the variables of a function's execution role; may block.
         threads: where environments are started and stopped; ``close`` shuts it down.
 
@@ -52,14 +51,12 @@ class Supervisor:
         neighbours: Mapping[str, str],
         threads: Threads,
         answers: Answers,
-        lambda_endpoint: str | None = None,
         credentials: Callable[[FunctionVersion], Mapping[str, str]] = lambda _: PLACEHOLDER_CREDENTIALS,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
         self._neighbours = neighbours
-        self._lambda_endpoint = lambda_endpoint
         self._credentials = credentials
         self._threads = threads
         self._answers = answers
@@ -159,13 +156,7 @@ class Supervisor:
             credentials=credentials,
             initialization_type=environment.initialization_type,
         )
-        needs_endpoint = function.durable is not None and "AWS_ENDPOINT_URL_LAMBDA" not in variables
-        spec = EnvironmentSpec(
-            environment_id=environment.id,
-            function=function,
-            variables=variables,
-            lambda_endpoint=self._lambda_endpoint if needs_endpoint else None,
-        )
+        spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
             running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))
         except EnvironmentStartError as failure:

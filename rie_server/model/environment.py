@@ -80,20 +80,17 @@ class EnvironmentSpec:
         environment_id: unguessable, 32 hex digits; also the last part of the log stream's name.
         variables: the complete environment of the runtime process as AWS sets it, without ``AWS_LAMBDA_RUNTIME_API``,
             which only the executor knows, and without anything of the server's own.
-        lambda_endpoint: the Lambda API as seen from this machine, where the function needs it and names none: durable
-            functions do. In a container the Runtime API's address serves what it is needed for.
     """
 
     environment_id: str
     function: FunctionVersion
     variables: Mapping[str, str]
-    lambda_endpoint: str | None = None
 
-    def with_endpoint(self, lambda_endpoint: str | None) -> "EnvironmentSpec":
-        """With ``AWS_ENDPOINT_URL_LAMBDA``, if the function needs it."""
-        if self.lambda_endpoint is None or lambda_endpoint is None:
+    def with_endpoint(self, lambda_url: str | None) -> "EnvironmentSpec":
+        """With ``AWS_ENDPOINT_URL_LAMBDA`` for a durable function that names none: its executions are here."""
+        if self.function.durable is None or lambda_url is None or "AWS_ENDPOINT_URL_LAMBDA" in self.variables:
             return self
-        return replace(self, variables={**self.variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_endpoint})
+        return replace(self, variables={**self.variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
