@@ -18,6 +18,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.freezing import Freezer
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
+from rie_server.invoke.variables import Variables
 from rie_server.model.caller import AccessKey, access_keys
 from rie_server.observing import InvocationObserver
 from rie_server.ports import Clock
@@ -70,10 +71,12 @@ class Engine:
             fleet=self.fleet,
             executor=self.executor,
             clock=clock,
-            neighbours=settings.function_variables,
+            variables=Variables(
+                settings.function_variables,
+                credentials=self._credentials,
+            ),
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
             answers=answers,
-            credentials=self._credentials,
         )
         mailbox = Mailbox(
             fleet=self.fleet,
