@@ -108,7 +108,8 @@ class ProcessEnvironment:
                 waiting = fcntl.ioctl(self._output, termios.FIONREAD, _NOTHING_WAITS)
                 if waiting != _NOTHING_WAITS:
                     self._deliver(int.from_bytes(waiting, sys.byteorder))
-            tell(self._observer, self._lines.flush())
+            if rest := self._lines.flush():
+                tell(self._observer, rest)
 
     def peak_memory_mb(self, *, max_age_seconds: float = 0.0) -> int:
         return self._gauge.peak_mb(max_age_seconds)
