@@ -237,7 +237,6 @@ class ProcessExecutor:
     ) -> ProcessEnvironment:
         """Starts a runtime's process; the caller begins to listen to it."""
         output, output_of_child = os.pipe()
-        os.set_blocking(output, False)
         try:
             process = self._spawner.submit(spawn, launch, output_of_child, records=True).result()
         except BaseException:

@@ -840,7 +840,7 @@ def test_a_killed_server_takes_its_processes_along_and_the_rest_goes_at_the_next
         "started = t.Bench(executor, endpoints, Path(sys.argv[3]), 'python3.11').start()\n"
         "daemon = started.api.invoke({'do': 'detach'})[1]\n"
         f"if {frozen}: started.running.freeze()\n"
-        "print(started.running._process.pid, daemon, flush=True)\n"
+        "print(started.running._child.process_id, daemon, flush=True)\n"
         "time.sleep(600)\n"
     )
     root = Path(__file__).parents[2]

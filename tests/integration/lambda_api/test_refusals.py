@@ -253,11 +253,11 @@ def test_members_that_this_server_cannot_honour_are_refused_not_ignored(client: 
 
 
 def test_an_operation_that_is_not_implemented_says_which(client: Any) -> None:
-    resource = "arn:aws:lambda:us-east-1:000000000000:function:f"
-    assert error_of(client.put_resource_policy, ResourceArn=resource, Policy="{}") == (
+    execution = "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/name/id"
+    assert error_of(client.delete_durable_execution, DurableExecutionArn=execution) == (
         501,
         "NotImplementedException",
-        "PutResourcePolicy is not implemented by this server.",
+        "DeleteDurableExecution is not implemented by this server.",
     )
 
 
