@@ -19,6 +19,9 @@ from rie_server.api.lambda_api import (
     code_download,
     code_signing,
     concurrency,
+    durable_callbacks,
+    durable_executions,
+    durable_running,
     event_invoke_config,
     event_source_mapping,
     function_urls,
@@ -41,6 +44,7 @@ from rie_server.api.lambda_api.service_model import Operation as ModelOperation
 from rie_server.api.lambda_api.service_model import load_service_model
 from rie_server.api.lambda_api.validation import check_input
 from rie_server.config import Settings
+from rie_server.durable.executions import DurableExecutions
 from rie_server.errors import (
     LambdaError,
     NotImplementedException,
@@ -75,9 +79,16 @@ _OPERATIONS: Mapping[str, Operation] = {
     **recursion.OPERATIONS,
     **tags.OPERATIONS,
     **account.OPERATIONS,
+    **durable_executions.OPERATIONS,
+    **durable_running.OPERATIONS,
+    **durable_callbacks.OPERATIONS,
 }
 # The operations whose bodies carry code.
 _WITH_CODE = frozenset({"CreateFunction", "UpdateFunctionCode"})
+
+# What a durable function may do its checkpoint token says, which nobody else has; the credentials of its role are not
+# known here unless an STS gave them.
+_BY_TOKEN = frozenset({"CheckpointDurableExecution", "GetDurableExecutionState"})
 
 
 class LambdaApi:
@@ -93,12 +104,14 @@ class LambdaApi:
         *,
         registry: FunctionRegistry,
         mappings: EventSourceMappings,
+        durable: DurableExecutions,
         settings: Settings,
         own_paths: OwnPaths = lambda _: None,
         authorization: Authorization | None = None,
     ) -> None:
         self._registry = registry
         self._mappings = mappings
+        self._durable = durable
         self._own_paths = own_paths
         self._authorization = authorization
         self._settings = settings
@@ -191,11 +204,14 @@ class LambdaApi:
             )
         members = read_input(self._model, operation, parameters, request)
         check_input(self._model, operation, members)
-        output = carry_out(self._scope(request, operation.name, request_id), members)
+        # Whose function is named elsewhere than in the path, the operation itself has to ask.
+        is_authorized = self._authorization is not None and "FunctionName" in parameters
+        scope = self._scope(request, operation.name, request_id, is_authorized=is_authorized)
+        output = carry_out(scope, members)
         return write_output(self._model, operation, output, request_id)
 
     def _authorize(self, request: Request, operation: ModelOperation, parameters: Mapping[str, str]) -> None:
-        if self._authorization is None:
+        if self._authorization is None or operation.name in _BY_TOKEN:
             return
         qualifier = parse_qs(request.query).get("Qualifier", [None])[0]
         region, _ = request_scope(request, self._settings)
@@ -209,16 +225,17 @@ class LambdaApi:
             raise _unknown(request)
         return reply
 
-    def _scope(self, request: Request, operation: str, request_id: str) -> Scope:
+    def _scope(self, request: Request, operation: str, request_id: str, *, is_authorized: bool) -> Scope:
         region, account_id = request_scope(request, self._settings)
         host = request.headers.get("host") or f"{self._settings.host}:{self._settings.port}"
         return Scope(
             registry=self._registry,
             mappings=self._mappings,
+            durable=self._durable,
             region=region,
             account=account_id,
             operation=operation,
-            is_authorized=self._authorization is not None,
+            is_authorized=is_authorized,
             request_id=request_id,
             base_url=f"http://{host}",
         )
