@@ -10,6 +10,7 @@ from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
+from rie_server.durable_wiring import lambda_endpoint
 from rie_server.executors.choose import choose_executor
 from rie_server.executors.role_credentials import RoleCredentials
 from rie_server.invoke.answers import Answers
@@ -18,6 +19,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.freezing import Freezer
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
+from rie_server.invoke.variables import Variables
 from rie_server.model.caller import AccessKey, access_keys
 from rie_server.observing import InvocationObserver
 from rie_server.ports import Clock
@@ -69,10 +71,13 @@ class Engine:
             fleet=self.fleet,
             executor=self.executor,
             clock=clock,
-            neighbours=settings.function_variables,
+            variables=Variables(
+                settings.function_variables,
+                lambda_endpoint=lambda_endpoint(settings),
+                credentials=self._credentials,
+            ),
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
             answers=answers,
-            credentials=self._credentials,
         )
         mailbox = Mailbox(
             fleet=self.fleet,

@@ -9,6 +9,7 @@ from rie_server.errors import ResourceNotFoundException, ServiceException, TooMa
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
+from rie_server.invoke.variables import Variables
 from tests.fakes.clock import FakeClock
 from tests.unit.invoke.conftest import ARN, Stage, function_version
 
@@ -126,7 +127,7 @@ def test_keep_alive_can_have_a_clock_of_its_own_and_deadlines_do_not_go_by_it(st
         fleet=stage.fleet,
         executor=stage.executor,
         clock=stage.clock,
-        neighbours={},
+        variables=Variables({}),
         threads=stage.threads,
         answers=stage.answers,
     )
