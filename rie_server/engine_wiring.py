@@ -10,7 +10,6 @@ from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
-from rie_server.durable_wiring import lambda_endpoint
 from rie_server.executors.choose import choose_executor
 from rie_server.executors.role_credentials import RoleCredentials
 from rie_server.invoke.answers import Answers
@@ -36,6 +35,7 @@ class Engine:
 
     Attributes:
         access_keys: by id: those of the settings, and those of the execution roles' sessions.
+        identities: which environment calls.
         hot_routes: of the Runtime API and the Extensions API.
     """
 
@@ -51,7 +51,7 @@ class Engine:
         clock: Clock,
         keepalive_clock: Clock,
     ) -> None:
-        identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
+        self.identities = identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
         self.executor = choose_executor(settings, server_id=server_id, owner=owner, endpoints=identities, clock=clock)
         self.telemetry = TelemetryWiring(settings, identities=identities, clock=clock)
         self.fleet = Fleet(
@@ -67,18 +67,7 @@ class Engine:
         self.access_keys = access_keys(settings.access_keys, settings.account_id)
         self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
         answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces)
-        self._supervisor = Supervisor(
-            fleet=self.fleet,
-            executor=self.executor,
-            clock=clock,
-            variables=Variables(
-                settings.function_variables,
-                lambda_endpoint=lambda_endpoint(settings),
-                credentials=self._credentials,
-            ),
-            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
-            answers=answers,
-        )
+        self._supervisor = self._make_supervisor(settings, answers, clock)
         mailbox = Mailbox(
             fleet=self.fleet,
             supervisor=self._supervisor,
@@ -90,6 +79,19 @@ class Engine:
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
         self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
+
+    def _make_supervisor(self, settings: Settings, answers: Answers, clock: Clock) -> Supervisor:
+        return Supervisor(
+            fleet=self.fleet,
+            executor=self.executor,
+            clock=clock,
+            variables=Variables(
+                settings.function_variables,
+                credentials=self._credentials,
+            ),
+            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
+            answers=answers,
+        )
 
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins."""

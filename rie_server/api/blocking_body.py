@@ -35,10 +35,12 @@ class BlockingBody:
         with self._changed:
             self._waiting.append(data)
             self._waiting_bytes += len(data)
-            is_full = self._waiting_bytes > WAITING_BYTES
-            self._changed.notify()
-        if is_full:
-            self._stream.hold(True)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Under the lock, so that a hold never comes after the release that answers it."""
+        self._changed.notify()
+        self._stream.hold(self._waiting_bytes > WAITING_BYTES)
 
     def finish(self, trailers: Mapping[str, str]) -> None:
         del trailers
@@ -64,7 +66,7 @@ class BlockingBody:
                 data = b"".join(self._waiting)
                 self._waiting.clear()
                 self._waiting_bytes = 0
-            self._stream.hold(False)
+                self._settle()
             yield data
         if self._is_broken:
             # The server ends the connection without the last chunk.
@@ -90,7 +92,9 @@ class BlockingRequestBody:
             self._may_read.set()
 
     def read_all(self, source: Readable) -> None:
-        """Returns when the body has ended. An ordinary server hides trailers, and takes some for a broken body."""
+        """Returns when the body has ended. An ordinary server hides trailers, and takes some for a broken body; it may
+        hand over whole blocks only.
+        """
         try:
             while data := source.read(_READ_BYTES):
                 self.stream.write(data)

@@ -49,14 +49,17 @@ class ProcessExecutor:
         endpoints: RuntimeEndpoints,
         clock: Clock,
         freezing: bool = False,
+        lambda_url: str | None = None,
     ) -> None:
         """
         Args:
             freezing: environments are to be frozen now and then.
+            lambda_url: of the Lambda API, for durable functions.
         """
         self._server_id = server_id
         self._endpoints = endpoints
         self._clock = clock
+        self._lambda_url = lambda_url
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
         self._layer_mounts = LayerMounts()
@@ -73,6 +76,7 @@ class ProcessExecutor:
         reason = self.supports(spec.function)
         if reason is not None:
             raise EnvironmentStartError("Runtime.InvalidEntrypoint", reason)
+        spec = spec.with_endpoint(self._lambda_url)
         code_directory = spec.function.code_directory
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")
@@ -80,15 +84,20 @@ class ProcessExecutor:
         layers = spec.function.layers_directory
         extensions = external_extensions(layers)
         check_number([path.name for path in extensions])
-        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
         holdings = self._holdings(spec)
         try:
+            runtime_api = self._endpoints.open_address(spec.environment_id)
+            mount = []
+            if layers is not None:
+                holdings.folder.write_hosts(runtime_api.rpartition(":")[0])
+                needed = [code_directory, Path(arguments[0])]
+                mount = self._layer_mounts.prefix(layers, needed, hosts=holdings.folder.hosts)
             variables = partial(
                 process_variables,
                 code_directory=code_directory,
                 interpreter=interpreter,
                 temporary_files=holdings.folder.temporary_files,
-                runtime_api=self._endpoints.open_address(spec.environment_id),
+                runtime_api=runtime_api,
                 layers=LAYERS_ROOT if mount else layers,
                 runtime=spec.function.runtime or "",
             )

@@ -24,6 +24,7 @@ LAMBDA_FUNCTION = "AWS::Lambda::Function"
 _SAME_NAME = (
     "Architectures",
     "Description",
+    "DurableConfig",
     "EphemeralStorage",
     "FileSystemConfigs",
     "Handler",
@@ -33,6 +34,7 @@ _SAME_NAME = (
     "MemorySize",
     "Runtime",
     "SnapStart",
+    "TenancyConfig",
     "Timeout",
     "VpcConfig",
 )
@@ -41,13 +43,15 @@ _SAME_NAME = (
 _NOT_CARRIED_OUT = (
     "DeploymentPreference",
     "FunctionUrlConfig",
-    "ProvisionedConcurrencyConfig",
 )
 _WHOLE_NUMBERS = (
+    "ExecutionTimeout",
     "MaximumEventAgeInSeconds",
     "MaximumRetryAttempts",
     "MemorySize",
+    "ProvisionedConcurrentExecutions",
     "ReservedConcurrentExecutions",
+    "RetentionPeriodInDays",
     "Size",
     "Timeout",
 )
