@@ -54,3 +54,11 @@ def test_a_function_s_role_opens_the_lambda_api_of_its_own_account(start_rie: An
         server: RieServer = start_rie(environ={"AWS_ENDPOINT_URL_STS": moto.url}, auth="iam", access_keys="local=local")
         create(server.client(), "who", WHO, Timeout=20)
         assert ask(server.client(), server.url) == ["who"]
+
+
+def test_a_role_of_another_account_opens_nothing_here(start_rie: Any) -> None:
+    with MotoServer() as moto:
+        server: RieServer = start_rie(environ={"AWS_ENDPOINT_URL_STS": moto.url}, auth="iam", access_keys="local=local")
+        create(server.client(), "who", WHO, Timeout=20, Role=ROLE.replace("000000000000", "111111111111"))
+        answer = ask(server.client(), server.url)
+        assert "not authorized to perform: lambda:ListFunctions" in answer["errorMessage"]
