@@ -22,8 +22,9 @@ from rie_server.api.rie_api.mappings import MappingOperations
 from rie_server.api.rie_api.paths import Exposition, RieApi
 from rie_server.clock.server_time import ServerTime
 from rie_server.config import Settings
+from rie_server.durable_wiring import DurableParts
 from rie_server.pollers.mappings import EventSourceMappings
-from rie_server.ports import Clock, EventQueue
+from rie_server.ports import Clock
 from rie_server.registry.functions import FunctionRegistry
 from rie_server.streaming import StreamingInvoker
 from rie_server.telemetry.event_log import EventLog
@@ -43,7 +44,7 @@ def make_doors(
     registry: FunctionRegistry,
     mappings: EventSourceMappings,
     invoker: StreamingInvoker,
-    events: EventQueue,
+    durable: DurableParts,
     own_paths: RieApi,
     authentication: Authentication,
     clock: Clock,
@@ -51,6 +52,7 @@ def make_doors(
     lambda_api = LambdaApi(
         registry=registry,
         mappings=mappings,
+        durable=durable.executions,
         settings=settings,
         own_paths=own_paths,
         authorization=_authorization(settings, registry, authentication),
@@ -58,10 +60,11 @@ def make_doors(
     invoke = InvokeOperation(
         invoker=invoker,
         catalog=registry,
-        events=events,
+        events=durable.events,
         settings=settings,
         clock=clock,
         validate=lambda_api.validate_invoke,
+        starts=durable.starts,
     )
     invoke_stream = InvokeStreamOperation(
         invoker=invoker,
@@ -72,7 +75,7 @@ def make_doors(
     )
     invoke_async = InvokeAsyncOperation(
         catalog=registry,
-        events=events,
+        events=durable.events,
         settings=settings,
         clock=clock,
         validate=lambda_api.validate_invoke,

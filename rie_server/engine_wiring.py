@@ -10,6 +10,7 @@ from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
+from rie_server.durable_wiring import lambda_endpoint
 from rie_server.executors.choose import choose_executor
 from rie_server.executors.role_credentials import RoleCredentials
 from rie_server.invoke.answers import Answers
@@ -18,6 +19,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.freezing import Freezer
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
+from rie_server.invoke.variables import Variables
 from rie_server.model.caller import AccessKey, access_keys
 from rie_server.observing import InvocationObserver
 from rie_server.ports import Clock
@@ -65,15 +67,7 @@ class Engine:
         self.access_keys = access_keys(settings.access_keys, settings.account_id)
         self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
         answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces)
-        self._supervisor = Supervisor(
-            fleet=self.fleet,
-            executor=self.executor,
-            clock=clock,
-            neighbours=settings.function_variables,
-            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
-            answers=answers,
-            credentials=self._credentials,
-        )
+        self._supervisor = self._make_supervisor(settings, answers, clock)
         mailbox = Mailbox(
             fleet=self.fleet,
             supervisor=self._supervisor,
@@ -85,6 +79,20 @@ class Engine:
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
         self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
+
+    def _make_supervisor(self, settings: Settings, answers: Answers, clock: Clock) -> Supervisor:
+        return Supervisor(
+            fleet=self.fleet,
+            executor=self.executor,
+            clock=clock,
+            variables=Variables(
+                settings.function_variables,
+                lambda_endpoint=lambda_endpoint(settings),
+                credentials=self._credentials,
+            ),
+            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
+            answers=answers,
+        )
 
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins."""

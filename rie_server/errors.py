@@ -144,6 +144,18 @@ class RecursiveInvocationException(LambdaError):
     code, status, fault = "RecursiveInvocationException", 400, "User"
 
 
+class DurableExecutionAlreadyStartedException(LambdaError):
+    """An execution of that name has begun, with another payload."""
+
+    code, status, fault = "DurableExecutionAlreadyStartedException", 409, "User"
+
+
+class CallbackTimeoutException(LambdaError):
+    """A callback that nobody waits for any more."""
+
+    code, status, fault = "CallbackTimeoutException", 400, "User"
+
+
 class SnapStartException(LambdaError):
     """A restored environment's runtime has failed in its hooks."""
 

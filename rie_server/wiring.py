@@ -16,6 +16,7 @@ from rie_server.clock.system import SystemClock
 from rie_server.config import Settings
 from rie_server.destinations.dispatch import DestinationDispatcher
 from rie_server.door_wiring import make_doors, make_function_urls, make_own_paths
+from rie_server.durable_wiring import make_durable
 from rie_server.engine_wiring import Engine
 from rie_server.event_wiring import make_event_worker
 from rie_server.events.claim_owner import claim_owner, is_gone
@@ -61,6 +62,7 @@ class RieServer:
         self._make_engine(listen, capacity)
         self._make_controller(concurrency_limit)
         self._make_events()
+        self._make_durable()
         self._make_pollers(invocations_most=concurrency_limit)
         self._make_doors()
         self._template = TemplateDeployment(
@@ -142,6 +144,22 @@ class RieServer:
         )
         self._time.wait_for(self._events)
 
+    def _make_durable(self) -> None:
+        self._durable = make_durable(
+            self._database,
+            settings=self.settings,
+            invoker=self._front_controller,
+            catalog=self._registry,
+            queue=self._events,
+            owner=claim_owner(self._server_id, self._owner),
+            is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
+            is_elsewhere=self._is_elsewhere,
+            clock=self._time.clock,
+            real=self._clock,
+        )
+        self._front_controller.execute_durably = self._durable.starts.execute
+        self._time.wait_for(self._durable.runner)
+
     def _make_pollers(self, *, invocations_most: int) -> None:
         self._source_clients = SourceClients()
         self._mappings = make_mappings(
@@ -171,7 +189,7 @@ class RieServer:
 
     def _submit_event(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
         """The queue's ``submit`` for destinations, which are made before it: the queue's worker delivers to them."""
-        self._events.submit(request, on_durable)
+        self._durable.events.submit(request, on_durable)
 
     def _make_doors(self) -> None:
         self.runtime_api = self._engine.runtime_api
@@ -197,7 +215,7 @@ class RieServer:
             registry=self._registry,
             mappings=self._mappings,
             invoker=self._front_controller,
-            events=self._events,
+            durable=self._durable,
             own_paths=own_paths,
             authentication=authentication,
             clock=self._clock,
@@ -220,7 +238,8 @@ class RieServer:
         self._engine.fleet.begin_sweeping()
         self._events.start()
         self._template.deploy_functions()
-        # What polls begins when the functions are there.
+        # What polls, and what goes on, begins when the functions are there.
+        self._durable.runner.start()
         self._mappings.start()
         self._template.deploy_mappings()
 
@@ -228,6 +247,7 @@ class RieServer:
         give_up_at = self._clock.monotonic() + seconds
         # Nobody takes more work; then what was taken is finished, all of it within the same time.
         self._mappings.manager.stop()
+        self._durable.runner.drain(0.0)
         self._events.drain(seconds)
         self._mappings.manager.drain(max(0.0, give_up_at - self._clock.monotonic()))
         self._front_controller.drain(max(0.0, give_up_at - self._clock.monotonic()))
@@ -237,6 +257,7 @@ class RieServer:
         self._mappings.close()
         self._source_clients.close()
         self._events.close()
+        self._durable.runner.close()
         self._destinations.close()
         self._engine.close()
         self._registry.close()

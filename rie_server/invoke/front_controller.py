@@ -15,12 +15,16 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.sampling import Sampling
 from rie_server.invoke.trace_record import TraceRecord
 from rie_server.model.arn import FunctionArn
+from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.recursion import first_hop, has_lineage, hop
 from rie_server.model.tenancy import check_tenant
 from rie_server.observing import InvocationObserver, Unobserved
 from rie_server.ports import Clock, FunctionCatalog
 from rie_server.streaming import ResponseSink
+
+# What becomes of an invocation of a durable function: it has its result when the execution that it begins is over.
+ExecuteDurably = Callable[[FunctionVersion, InvokeRequest, Callable[[InvokeResult], None]], None]
 
 
 class FrontController:
@@ -30,6 +34,7 @@ class FrontController:
 
     Attributes:
         concurrency: to be told of reservations, and asked for what runs.
+        execute_durably: begins an execution of a durable function; set by whoever carries them out.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class FrontController:
         observer: InvocationObserver | None = None,
     ) -> None:
         self.concurrency = Concurrency(concurrency_limit)
+        self.execute_durably: ExecuteDurably
         self._catalog = catalog
         self._fleet = fleet
         self._clock = clock
@@ -59,6 +65,9 @@ class FrontController:
         function = self._catalog.resolve(request.function)
         if function.tenant_isolated or request.tenant_id is not None:
             check_tenant(function, request.tenant_id)
+        if function.durable is not None and not request.is_durable_invocation:
+            self.execute_durably(function, request, on_result)
+            return
         if function.max_concurrency is not None and request.want_log_tail:
             # Lines of several invocations come together: nobody can tell which are this one's.
             request = replace(request, want_log_tail=False)
@@ -74,16 +83,15 @@ class FrontController:
             raise
 
         def finish(result: InvokeResult) -> None:
-            if invocation.lingers:
-                # The place is occupied until the extensions have finished, too, as in AWS.
-                invocation.on_end = partial(concurrency.leave, running)
-            else:
-                concurrency.leave(running)
             if isinstance(result.refusal, TooManyRequestsException):
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink)
+        leave = partial(concurrency.leave, running)
+        # Nothing that it holds may lead back to it: cycles of this road would keep the collector busy.
+        invocation = Invocation(
+            request, function, trace_header, finish, self._clock.monotonic(), sink=sink, on_end=leave
+        )
         if segments is not None:
             invocation.trace = TraceRecord(segments)
         self._fleet.submit(invocation)

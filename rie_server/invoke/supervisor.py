@@ -19,9 +19,7 @@ from rie_server.invoke.shutdown import Shutdowns, Threads
 from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
 from rie_server.model.environment import AT_WORK, INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
-from rie_server.model.environment_variables import PLACEHOLDER_CREDENTIALS, environment_variables
 from rie_server.model.extension import ShutdownReason
-from rie_server.model.function import FunctionVersion
 from rie_server.model.function_errors import PlatformError, exited, timed_out
 from rie_server.model.snap_start import restore_refusal
 from rie_server.ports import Clock, Executor
@@ -32,8 +30,7 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """
     Args:
-        neighbours: AWS endpoint variables of the server that functions must see too.
-        credentials: the variables of a function's execution role; may block.
+        variables: what the runtime of an environment finds in its own; may block.
         threads: where environments are started and stopped; ``close`` shuts it down.
 
     Attributes:
@@ -48,16 +45,14 @@ class Supervisor:
         fleet: Fleet,
         executor: Executor,
         clock: Clock,
-        neighbours: Mapping[str, str],
+        variables: Callable[[Environment], Mapping[str, str]],
         threads: Threads,
         answers: Answers,
-        credentials: Callable[[FunctionVersion], Mapping[str, str]] = lambda _: PLACEHOLDER_CREDENTIALS,
     ) -> None:
         self._fleet = fleet
         self._executor = executor
         self._clock = clock
-        self._neighbours = neighbours
-        self._credentials = credentials
+        self._variables = variables
         self._threads = threads
         self._answers = answers
         self._init_failures: dict[str, InitFailure] = {}
@@ -134,7 +129,8 @@ class Supervisor:
 
     def _start(self, environment: Environment) -> None:
         function = environment.function
-        credentials = self._credentials(function)
+        # Before the clock of the initialization runs: it may have to ask for credentials.
+        variables = self._variables(environment)
         with self._fleet.lock:
             if environment.id not in self._fleet.roster.environments:
                 return
@@ -149,13 +145,6 @@ class Supervisor:
         environment.log.init_started(environment.initialization_type)
         if bound_to is not None:
             bound_to.tell_start(environment.log)
-        variables = environment_variables(
-            function,
-            log_stream=environment.log.stream_name,
-            neighbours=self._neighbours,
-            credentials=credentials,
-            initialization_type=environment.initialization_type,
-        )
         spec = EnvironmentSpec(environment_id=environment.id, function=function, variables=variables)
         try:
             running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))

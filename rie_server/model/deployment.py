@@ -37,7 +37,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace:
-    """It is there as the other kind of package, which no update can change."""
+    """It is there as the other kind of package, or durable where it is not to be: no update can change that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +76,11 @@ def plan(
     """What turns ``existing`` into a function with this complete ``configuration`` and ``code``."""
     if existing is None:
         return Create()
+    present = existing.current.configuration
     if existing.current.code.package_type != package_type:
         return Replace()
-    present = existing.current.configuration
+    if ("DurableConfig" in configuration) != ("DurableConfig" in present):
+        return Replace()
     return Update(
         code=_is_other_code(code, existing.current.code)
         or any(configuration.get(name) != present.get(name) for name in _CODE_MEMBERS),

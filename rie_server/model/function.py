@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rie_server.model.arn import FunctionArn
+from rie_server.model.durable_config import DurableConfig
 from rie_server.model.log_settings import LogSettings
 
 
@@ -37,6 +38,7 @@ class FunctionVersion:
             read-only; None without layers.
         image_uri: None for zip packages.
         log_group: where AWS would write (``LoggingConfig.LogGroup`` or ``/aws/lambda/NAME``).
+        durable: None for all but durable functions.
         log_settings: the format of its log, and levels.
         is_traced: ``TracingConfig`` is ``Active``.
         snap_start: its environments are told that they have been restored once they are initialized.
@@ -59,6 +61,7 @@ class FunctionVersion:
     image_config: ImageConfig
     log_group: str
     role: str
+    durable: DurableConfig | None = None
     log_settings: LogSettings = field(default_factory=LogSettings)
     is_traced: bool = False
     snap_start: bool = False

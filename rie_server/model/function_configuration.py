@@ -22,6 +22,7 @@ from rie_server.limits import (
 )
 from rie_server.model.arn import FunctionArn
 from rie_server.model.destination_arn import check_dead_letter
+from rie_server.model.durable_config import changed_config, created_config, durable_defaults
 from rie_server.model.function_code import refuse_publish_to
 from rie_server.model.managed_instances import check_managed_instances
 from rie_server.model.runtimes import check_not_deprecated
@@ -91,6 +92,10 @@ def new_configuration(arn: FunctionArn, members: Mapping[str, Any]) -> dict[str,
     """
     _check_name(arn, members)
     _check_packaging(members.get("PackageType", "Zip"), members, creating=True)
+    durable = {}
+    if "DurableConfig" in members:
+        members = {**members, "DurableConfig": created_config(members["DurableConfig"])}
+        durable = durable_defaults(arn.name, members["DurableConfig"])
     defaults: dict[str, Any] = {
         "Description": "",
         "Timeout": TIMEOUT_SECONDS_DEFAULT,
@@ -99,6 +104,7 @@ def new_configuration(arn: FunctionArn, members: Mapping[str, Any]) -> dict[str,
         "EphemeralStorage": {"Size": EPHEMERAL_STORAGE_MB_DEFAULT},
         **_NESTED_DEFAULTS,
         "LoggingConfig": logging_configuration(arn.name, {}),
+        **durable,
     }
     return configuration_for_code(_merged(arn, defaults, members), members.get("Code", {}))
 
@@ -113,6 +119,9 @@ def changed_configuration(
         NotImplementedException: a member that this server cannot honour.
     """
     _check_packaging(package_type, members, creating=False)
+    if "DurableConfig" in members:
+        config = changed_config(current.get("DurableConfig"), members["DurableConfig"])
+        members = {**members, "DurableConfig": config}
     return _merged(arn, current, members)
 
 

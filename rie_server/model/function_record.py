@@ -12,6 +12,7 @@ from typing import Any
 
 from rie_server.model.alias import Alias
 from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.durable_config import durable_config
 from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.event_invoke_rules import EventInvokeSettings
 from rie_server.model.function import FunctionVersion, ImageConfig
@@ -260,6 +261,7 @@ def runnable(
         snap_start=is_on(configuration, version),
         max_concurrency=max_concurrency(configuration),
         tenant_isolated=bool(configuration.get("TenancyConfig")),
+        durable=durable_config(configuration),
     )
 
 

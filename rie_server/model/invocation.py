@@ -30,6 +30,8 @@ class InvokeRequest:
         client_context: decoded JSON text of ``X-Amz-Client-Context``.
         cognito_identity: JSON text for ``Lambda-Runtime-Cognito-Identity``.
         trace_header: ``X-Amzn-Trace-Id`` as it came, or a new one.
+        durable_execution_name: ``X-Amz-Durable-Execution-Name``.
+        is_durable_invocation: one of those that carry out a durable execution, and not what begins one.
     """
 
     function: FunctionArn
@@ -40,6 +42,8 @@ class InvokeRequest:
     cognito_identity: str | None = None
     trace_header: str = ""
     tenant_id: str | None = None
+    durable_execution_name: str | None = None
+    is_durable_invocation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,8 @@ class InvokeResult:
         log_tail: the last 4 KB of the invocation's log when it was asked for.
         refusal: the invocation was accepted and then could not be run at all (no environment came free, the server
             stops); the function never saw it, and ``payload`` is empty.
+        durable_execution_arn: of the execution that this is the end of.
+        trace_header: of the trace that the invocation has become a part of; None where it was not sampled.
     """
 
     payload: bytes
@@ -60,6 +66,8 @@ class InvokeResult:
     executed_version: str
     log_tail: bytes | None = None
     refusal: LambdaError | None = None
+    durable_execution_arn: str | None = None
+    trace_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ _SAME_NAME = (
     "MemorySize",
     "Runtime",
     "SnapStart",
+    "TenancyConfig",
     "Timeout",
     "VpcConfig",
 )
@@ -41,12 +42,12 @@ _SAME_NAME = (
 _NOT_CARRIED_OUT = (
     "DeploymentPreference",
     "FunctionUrlConfig",
-    "ProvisionedConcurrencyConfig",
 )
 _WHOLE_NUMBERS = (
     "MaximumEventAgeInSeconds",
     "MaximumRetryAttempts",
     "MemorySize",
+    "ProvisionedConcurrentExecutions",
     "ReservedConcurrentExecutions",
     "Size",
     "Timeout",

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -17,9 +18,10 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 HEAD: Final = REVISIONS[-1]
 
 # Our own name, so that a database shared with another application that uses Alembic is told apart.
@@ -85,6 +87,57 @@ checkpoints = Table(
     metadata,
     Column("uuid", String(36), primary_key=True),
     Column("shard_id", String(512), primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
+# Durable executions. The document is the whole record but for the input, which never changes; what is looked for lies
+# in columns beside it. ``wake_at``: when something is to be done without anybody's asking.
+durable_executions = Table(
+    "durable_executions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("function_key", String(256), nullable=False),
+    Column("version", String(16), nullable=False),
+    Column("name", String(64), nullable=False),
+    # What a durable function has invoked and is not durable itself is shown to nobody.
+    Column("is_plain", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("wake_at", Float),
+    Column("expires_at", Float),
+    Column("document", JSON, nullable=False),
+    Column("input", Text, nullable=False),
+    # The server whose invocation works on it, and until when it may be silent, by the database's own clock.
+    Column("lease_owner", String(128)),
+    Column("lease_expires_at", Float),
+    Index("durable_executions_by_name", "function_key", "name", unique=True),
+    Index("durable_executions_by_start", "function_key", "started_at", "id"),
+    Index("durable_executions_by_wake", "wake_at"),
+    Index("durable_executions_by_expiry", "expires_at"),
+    Index("durable_executions_by_owner", "lease_owner"),
+)
+
+durable_operations = Table(
+    "durable_operations",
+    metadata,
+    Column("execution_id", String(36), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+    Column("touched", Integer, nullable=False),
+    Column("parent_id", String(64)),
+    Column("is_open", Boolean, nullable=False),
+    # Whether a replay does not look at what happened inside it.
+    Column("hides_children", Boolean, nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("durable_operations_by_sequence", "execution_id", "sequence"),
+    Index("durable_operations_by_change", "execution_id", "touched"),
+)
+
+durable_events = Table(
+    "durable_events",
+    metadata,
+    Column("execution_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     Column("document", JSON, nullable=False),
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from rie_server.api.exchange import JSON, Deferred, HotRoute, Reply, Request
+from rie_server.api.lambda_api.durable_entry import check_named, start_execution
 from rie_server.api.lambda_api.event_entry import queue_event
 from rie_server.api.lambda_api.invoke_input import (
     called_function,
@@ -18,8 +19,10 @@ from rie_server.api.lambda_api.invoke_input import (
 )
 from rie_server.api.lambda_api.rendering import error_reply
 from rie_server.config import Settings
+from rie_server.durable.starting import DurableStarts
 from rie_server.errors import LambdaError
 from rie_server.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES
+from rie_server.model.durable_life import check_startable
 from rie_server.model.invocation import InvocationType, InvokeRequest, InvokeResult
 from rie_server.model.request_id import new_request_id
 from rie_server.model.tenancy import check_tenant
@@ -37,6 +40,7 @@ class InvokeOperation:
     """
     Args:
         validate: the service model's check of an Invoke request; raises LambdaError.
+        starts: where events for durable functions go.
     """
 
     def __init__(
@@ -48,8 +52,10 @@ class InvokeOperation:
         settings: Settings,
         clock: Clock,
         validate: Callable[[Request], None],
+        starts: DurableStarts | None = None,
     ) -> None:
         self._clock = clock
+        self._starts = starts
         self._invoker = invoker
         self._catalog = catalog
         self._events = events
@@ -70,10 +76,13 @@ class InvokeOperation:
         log_type = headers.get("x-amz-log-type")
         client_context = headers.get("x-amz-client-context")
         tenant_id = headers.get("x-amz-tenant-id")
-        unusual = log_type or client_context or tenant_id is not None or request.query
+        execution_name = headers.get("x-amz-durable-execution-name")
+        unusual = log_type or client_context or tenant_id is not None or execution_name is not None or request.query
         if unusual or invocation_type not in _VALID_TYPES:
             self._validate(request)
         function = called_function(request, request.path[len(PREFIX) : -len(SUFFIX)], self._settings, self._validate)
+        if execution_name is not None:
+            check_named(self._catalog.resolve(function))
         if invocation_type in _USUAL_TYPES:
             invoke_request = InvokeRequest(
                 function=function,
@@ -83,13 +92,19 @@ class InvokeOperation:
                 client_context=decoded_client_context(client_context) if client_context else None,
                 trace_header=trace_header(request, self._clock),
                 tenant_id=tenant_id,
+                durable_execution_name=execution_name,
             )
             deferred = Deferred(request.connection)
             self._invoker.invoke(invoke_request, partial(_deliver, deferred, invoke_request))
             return deferred
-        check_tenant(self._catalog.resolve(function), tenant_id)
+        version = self._catalog.resolve(function)
+        check_tenant(version, tenant_id)
+        if version.durable is not None:
+            check_startable(version.durable, qualifier=function.qualifier, waits=False)
         if invocation_type == InvocationType.DRY_RUN:
             return Reply(204, (("x-amzn-RequestId", request_id),))
+        if version.durable is not None and self._starts is not None:
+            return start_execution(self._starts, self._clock, request, (function, version), request_id)
         accepted = Reply(202, (*_CONTENT, ("x-amzn-RequestId", request_id)))
         payload = event_payload(request.body, ASYNC_PAYLOAD_BYTES, InvocationType.EVENT)
         return queue_event(self._events, self._clock, request, function, payload=payload, accepted=accepted)
@@ -102,11 +117,13 @@ def _deliver(deferred: Deferred, request: InvokeRequest, result: InvokeResult) -
     headers = [
         *_CONTENT,
         ("x-amzn-RequestId", request.request_id),
-        ("X-Amzn-Trace-Id", request.trace_header),
+        ("X-Amzn-Trace-Id", result.trace_header or request.trace_header),
         ("X-Amz-Executed-Version", result.executed_version),
     ]
     if result.function_error is not None:
         headers.append(("X-Amz-Function-Error", result.function_error))
+    if result.durable_execution_arn is not None:
+        headers.append(("X-Amz-Durable-Execution-Arn", result.durable_execution_arn))
     if result.log_tail is not None:
         headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail).decode()))
     deferred.complete(Reply(200, tuple(headers), result.payload))

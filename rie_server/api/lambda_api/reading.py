@@ -9,6 +9,7 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,7 +18,14 @@ from rie_server.api.lambda_api.service_model import Operation, ServiceModel, Sha
 from rie_server.errors import SerializationException
 
 _INTEGERS = ("integer", "long")
-_WORDS = {"integer": "an Integer", "long": "a Long", "double": "a Double", "boolean": "a Boolean", "string": "a String"}
+_WORDS = {
+    "timestamp": "a Date",
+    "integer": "an Integer",
+    "long": "a Long",
+    "double": "a Double",
+    "boolean": "a Boolean",
+    "string": "a String",
+}
 
 
 def read_input(
@@ -154,10 +162,28 @@ def _from_text(shape: Shape, text: str) -> Any:
     try:
         if shape.kind in _INTEGERS:
             return int(text)
-        if shape.kind in {"double", "timestamp"}:
+        if shape.kind == "double":
             return float(text)
-    except ValueError:
+        if shape.kind == "timestamp":
+            return _moment(text)
+    except (ValueError, OverflowError):
         raise SerializationException(f"STRING_VALUE can not be converted to {_WORDS[shape.kind]}") from None
     if shape.kind == "boolean":
         return text.lower() == "true"
     return text
+
+
+def _moment(text: str) -> float:
+    """A time in the query, which SDKs write as ISO 8601, in seconds since the epoch.
+
+    Raises:
+        ValueError: it is neither that nor a number.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not math.isfinite(seconds):
+        raise ValueError(text)
+    return seconds

@@ -19,6 +19,9 @@ from rie_server.api.lambda_api import (
     code_download,
     code_signing,
     concurrency,
+    durable_callbacks,
+    durable_executions,
+    durable_running,
     event_invoke_config,
     event_source_mapping,
     function_urls,
@@ -41,6 +44,7 @@ from rie_server.api.lambda_api.service_model import Operation as ModelOperation
 from rie_server.api.lambda_api.service_model import load_service_model
 from rie_server.api.lambda_api.validation import check_input
 from rie_server.config import Settings
+from rie_server.durable.executions import DurableExecutions
 from rie_server.errors import (
     LambdaError,
     NotImplementedException,
@@ -75,6 +79,9 @@ _OPERATIONS: Mapping[str, Operation] = {
     **recursion.OPERATIONS,
     **tags.OPERATIONS,
     **account.OPERATIONS,
+    **durable_executions.OPERATIONS,
+    **durable_running.OPERATIONS,
+    **durable_callbacks.OPERATIONS,
 }
 # The operations whose bodies carry code.
 _WITH_CODE = frozenset({"CreateFunction", "UpdateFunctionCode"})
@@ -93,12 +100,14 @@ class LambdaApi:
         *,
         registry: FunctionRegistry,
         mappings: EventSourceMappings,
+        durable: DurableExecutions,
         settings: Settings,
         own_paths: OwnPaths = lambda _: None,
         authorization: Authorization | None = None,
     ) -> None:
         self._registry = registry
         self._mappings = mappings
+        self._durable = durable
         self._own_paths = own_paths
         self._authorization = authorization
         self._settings = settings
@@ -219,6 +228,7 @@ class LambdaApi:
         return Scope(
             registry=self._registry,
             mappings=self._mappings,
+            durable=self._durable,
             region=region,
             account=account_id,
             operation=operation,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rie_server.durable.executions import DurableExecutions
 from rie_server.errors import AccessDeniedException, InvalidParameterValueException
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.caller import Caller
@@ -29,6 +30,7 @@ class Scope:
 
     registry: FunctionRegistry
     mappings: EventSourceMappings
+    durable: DurableExecutions
     region: str
     account: str
     operation: str

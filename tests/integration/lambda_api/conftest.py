@@ -19,6 +19,7 @@ from rie_server.config import Settings
 from rie_server.model.event_source import SourceKind
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
+from tests.fakes.durable import MemoryDurableStore, idle_executions
 from tests.fakes.mapping_stores import MemoryMappingStore
 from tests.fakes.pollers import FakeInspector, FakePollers
 from tests.fakes.registry_ports import ExecutorAnswers, FakeImages, MemoryObjectStorage
@@ -67,7 +68,13 @@ class ControlPlane:
             on_gone=lambda _: None,
             real=self.clock,
         )
-        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
+        self.durable_store = MemoryDurableStore()
+        self.api = LambdaApi(
+            registry=self.registry,
+            mappings=self.mappings,
+            durable=idle_executions(self.registry, self.clock, self.durable_store),
+            settings=Settings(),
+        )
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="control-plane")
         self._clients: list[Any] = []

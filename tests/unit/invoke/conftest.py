@@ -14,6 +14,7 @@ from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.front_controller import FrontController
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
+from rie_server.invoke.variables import Variables
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function import FunctionVersion, ImageConfig
 from rie_server.model.invocation import InvokeRequest, InvokeResult
@@ -122,7 +123,7 @@ class Stage:
             fleet=self.fleet,
             executor=self.executor,
             clock=self.clock,
-            neighbours={},
+            variables=Variables({}),
             threads=self.threads,
             answers=self.answers,
         )

@@ -1,5 +1,6 @@
 """Where an invocation goes, and which environments live."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from rie_server.errors import ResourceNotFoundException, ServiceException, TooMa
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.mailbox import Mailbox
 from rie_server.invoke.supervisor import Supervisor
+from rie_server.invoke.variables import Variables
 from tests.fakes.clock import FakeClock
 from tests.unit.invoke.conftest import ARN, Stage, function_version
 
@@ -125,7 +127,7 @@ def test_keep_alive_can_have_a_clock_of_its_own_and_deadlines_do_not_go_by_it(st
         fleet=stage.fleet,
         executor=stage.executor,
         clock=stage.clock,
-        neighbours={},
+        variables=Variables({}),
         threads=stage.threads,
         answers=stage.answers,
     )
@@ -288,3 +290,21 @@ def test_the_stage_is_settled_when_whoever_has_answered_is_idle_again(stage: Sta
     assert not stage.fleet.is_settled()
     runtime.next()
     assert stage.fleet.is_settled()
+
+
+def test_a_warm_invocation_leaves_nothing_for_the_garbage_collector(stage: Stage) -> None:
+    stage.invoke("first")
+    runtime = stage.runtime().next()
+    runtime.respond()
+    runtime.next()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(10):
+            stage.invoke(f"warm-{number}")
+            runtime.respond()
+            runtime.next()
+        runtime.got.clear()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -17,6 +17,7 @@ from rie_server.errors import ValidationException
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
 from tests.fakes.clock import FakeClock
+from tests.fakes.durable import idle_executions
 from tests.fakes.mapping_stores import MemoryMappingStore
 from tests.fakes.registry_ports import ExecutorAnswers, MemoryObjectStorage
 from tests.fakes.stores import MemoryCodeStore, MemoryFunctionStore
@@ -47,7 +48,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaApi]:
         real=FakeClock(),
     )
     mappings.start()
-    yield LambdaApi(registry=registry, mappings=mappings, settings=Settings())
+    yield LambdaApi(
+        registry=registry, mappings=mappings, durable=idle_executions(registry, FakeClock()), settings=Settings()
+    )
     mappings.close()
     registry.close()
 

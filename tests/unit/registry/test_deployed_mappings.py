@@ -61,7 +61,7 @@ class Deployments:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "template.yaml"
         self.control = Control()
-        self._api = LambdaApi(registry=None, mappings=None, settings=Settings())  # type: ignore[arg-type]
+        self._api = LambdaApi(registry=None, mappings=None, durable=None, settings=Settings())  # type: ignore[arg-type]
 
     def deploy(self, properties: str) -> list[str]:
         self.path.write_text(
