@@ -72,7 +72,12 @@ class CodeKeeper:
             self._submit(partial(self.retire, [digest])).result()
             raise
         finally:
-            self._submit(lambda: self._on_the_way.subtract([digest]))
+            self._submit(partial(self._arrived, digest))
+
+    def _arrived(self, digest: str) -> None:
+        self._on_the_way[digest] -= 1
+        if not self._on_the_way[digest]:
+            del self._on_the_way[digest]
 
     def check(self, code: CodeReference, owner: FunctionArn | LayerArn, layers: Sequence[LayerReference] = ()) -> None:
         """Lets code pass that is to be kept for ``owner``, and run together with ``layers``.
@@ -145,9 +150,7 @@ class CodeKeeper:
             return
         for digest in expired:
             del self._retired_at[digest]
-        coming = {digest for digest, count in self._on_the_way.items() if count > 0}
-        self._on_the_way = +self._on_the_way
-        self._store.delete_unreferenced(sorted(self._held() | self._retired_at.keys() | coming))
+        self._store.delete_unreferenced(sorted(self._held() | self._retired_at.keys() | self._on_the_way.keys()))
 
     def _held(self) -> frozenset[str]:
         return frozenset().union(*(digests() for digests in self._holders))
