@@ -67,17 +67,7 @@ class Engine:
         self.access_keys = access_keys(settings.access_keys, settings.account_id)
         self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
         answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces)
-        self._supervisor = Supervisor(
-            fleet=self.fleet,
-            executor=self.executor,
-            clock=clock,
-            variables=Variables(
-                settings.function_variables,
-                credentials=self._credentials,
-            ),
-            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
-            answers=answers,
-        )
+        self._supervisor = self._make_supervisor(settings, answers, clock)
         mailbox = Mailbox(
             fleet=self.fleet,
             supervisor=self._supervisor,
@@ -89,6 +79,19 @@ class Engine:
         self.runtime_api = RuntimeApi(mailbox=mailbox, identities=identities, telemetry=self.telemetry.api(extensions))
         extensions_api = ExtensionsApi(extensions=extensions, identities=identities)
         self.hot_routes: Sequence[HotRoute] = (*self.runtime_api.hot_routes, *extensions_api.hot_routes)
+
+    def _make_supervisor(self, settings: Settings, answers: Answers, clock: Clock) -> Supervisor:
+        return Supervisor(
+            fleet=self.fleet,
+            executor=self.executor,
+            clock=clock,
+            variables=Variables(
+                settings.function_variables,
+                credentials=self._credentials,
+            ),
+            threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),
+            answers=answers,
+        )
 
     def start(self) -> None:
         """Clears up after an earlier server that crashed, then begins."""

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from subprocess import Popen
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,30 @@ class FileWatch:
     def close_file(self, file: int) -> None:
         """Stops waiting for ``file`` and closes it."""
         self.call(lambda: self._unregister(file))
+
+    def when_ended(self, process: Popen[bytes], on_ended: Callable[[], None]) -> None:
+        """Calls ``on_ended`` once the process has ended. Where the kernel tells of ends by descriptors, nobody has
+        collected it by then, so its number still is its own.
+        """
+        if hasattr(os, "pidfd_open"):
+            try:
+                descriptor = os.pidfd_open(process.pid)
+            except OSError:
+                log.debug("no process descriptor; a thread waits instead", exc_info=True)
+            else:
+
+                def ended() -> None:
+                    self.close_file(descriptor)
+                    on_ended()
+
+                self.add(descriptor, ended)
+                return
+
+        def wait() -> None:
+            process.wait()
+            self.call(on_ended)
+
+        threading.Thread(target=wait, name=f"process-wait-{process.pid}", daemon=True).start()
 
     def call(self, work: Callable[[], None]) -> None:
         """Runs ``work`` on the watch's thread; at once when this is that thread. After ``close`` it is dropped."""

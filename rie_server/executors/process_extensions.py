@@ -4,26 +4,24 @@ They share the runtime's address, temporary files and control group. Thread-safe
 thread; ``on_exit`` of an extension is told after its last line.
 """
 
-import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 
 from rie_server.errors import EnvironmentStartError
 from rie_server.executors.cgroup import Cgroup
+from rie_server.executors.child_process import ChildProcess
 from rie_server.executors.entry_point import launch_refusal
 from rie_server.executors.file_watch import FileWatch
-from rie_server.executors.lines import LineSplitter
+from rie_server.executors.log_frames import Output
 from rie_server.executors.process_environment import Holdings, ProcessEnvironment
 from rie_server.model.environment import EnvironmentExit
 from rie_server.model.extension import EXTENSIONS_FOLDER, EXTENSIONS_MOST
 from rie_server.ports import EnvironmentObserver
-
-_READ_BYTES = 65536
-_LAST_OUTPUT_BYTES = 1024 * 1024
 
 # Starts the program with its output on the given descriptor.
 Spawn = Callable[[Path, int], Popen[bytes]]
@@ -44,93 +42,6 @@ def check_number(names: Sequence[str]) -> None:
     """Raises: EnvironmentStartError: more extensions than an environment may have."""
     if len(names) > EXTENSIONS_MOST:
         raise EnvironmentStartError("Extension.TooManyExtensions", f"Extension limit ({EXTENSIONS_MOST}) reached")
-
-
-class ExtensionProcess:
-    """One extension that runs."""
-
-    def __init__(self, name: str, process: Popen[bytes], output: int, *, observer: EnvironmentObserver) -> None:
-        self.name = name
-        self._process = process
-        self._observer = observer
-        self._reading = threading.Lock()
-        self._signalling = threading.Lock()
-        self._output: int | None = output
-        self._lines = LineSplitter()
-        os.set_blocking(output, False)
-
-    def begin(self, watch: FileWatch, on_ended: Callable[[], None]) -> None:
-        """Listens to its output and waits for its end."""
-        assert self._output is not None
-        watch.add(self._output, lambda: self._on_readable(watch))
-
-        def ended() -> None:
-            self._ended(watch)
-            on_ended()
-
-        if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):
-                descriptor = os.pidfd_open(self._process.pid)
-
-                def on_end() -> None:
-                    watch.close_file(descriptor)
-                    ended()
-
-                watch.add(descriptor, on_end)
-                return
-
-        def wait() -> None:
-            self._process.wait()
-            watch.call(ended)
-
-        threading.Thread(target=wait, name=f"process-wait-{self._process.pid}", daemon=True).start()
-
-    def flush_output(self) -> None:
-        with self._reading:
-            if self._output is not None:
-                self._read(_READ_BYTES)
-
-    def kill(self) -> None:
-        with self._signalling:
-            if self._process.returncode is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _on_readable(self, watch: FileWatch) -> None:
-        with self._reading:
-            if self._output is not None and not self._read(_READ_BYTES):
-                watch.close_file(self._output)
-                self._output = None
-
-    def _read(self, at_most_bytes: int) -> bool:
-        """False at the end of the stream."""
-        assert self._output is not None
-        while at_most_bytes > 0:
-            try:
-                data = os.read(self._output, min(_READ_BYTES, at_most_bytes))
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            at_most_bytes -= len(data)
-            for line in self._lines.feed(data):
-                self._observer.on_extension_output(line)
-        return True
-
-    def _ended(self, watch: FileWatch) -> None:
-        # Its children go with it: none of them shall write for ever into the pipe that is emptied below.
-        self.kill()
-        with self._signalling:
-            code = self._process.wait()
-        with self._reading:
-            if self._output is not None:
-                self._read(_LAST_OUTPUT_BYTES)
-                watch.close_file(self._output)
-                self._output = None
-            for line in self._lines.flush():
-                self._observer.on_extension_output(line)
-        exit_ = EnvironmentExit(signal=-code) if code < 0 else EnvironmentExit(status=code)
-        self._observer.on_extension_exit(self.name, exit_)
 
 
 class ExtendedEnvironment:
@@ -155,7 +66,7 @@ class ExtendedEnvironment:
         self._launch_runtime = launch_runtime
         self._on_stopped = on_stopped
         self._lock = threading.Lock()
-        self._extensions: list[ExtensionProcess] = []
+        self._extensions: list[ChildProcess] = []
         self._runtime: ProcessEnvironment | None = None
         self._starting = 0
         self._alive = 0
@@ -182,17 +93,20 @@ class ExtendedEnvironment:
             return
         finally:
             os.close(output_of_child)
-        extension = ExtensionProcess(path.name, process, output, observer=self._observer)
+        extension = ChildProcess(process, output, watch=self._watch, pass_on=self._pass_on)
         with self._lock:
             self._extensions.append(extension)
             self._alive += 1
-        extension.begin(self._watch, self._one_ended)
+            stopped = self._stopped
+        extension.begin(partial(self._extension_ended, path.name, extension))
+        if stopped:
+            extension.signal_group(signal.SIGKILL)
 
     # --- RunningEnvironment -------------------------------------------------------------------------------------------
 
     def flush_output(self) -> None:
         for extension in self._extensions:
-            extension.flush_output()
+            extension.flush()
         if self._runtime is not None:
             self._runtime.flush_output()
 
@@ -235,13 +149,23 @@ class ExtendedEnvironment:
         if runtime is not None:
             runtime.kill()
         for extension in self._extensions:
-            extension.kill()
+            extension.signal_group(signal.SIGKILL)
         cgroup: Cgroup | None = self.holdings.cgroup
         if cgroup is not None:
             cgroup.kill(rounds=1)
         if nobody:
             self.exited.set()
         self._on_stopped(self)
+
+    def _pass_on(self, output: Iterable[Output]) -> None:
+        for one in output:
+            self._observer.on_extension_output(one if isinstance(one, bytes) else one.text)
+
+    def _extension_ended(self, name: str, extension: ChildProcess) -> None:
+        code = extension.collect()
+        exit_ = EnvironmentExit(signal=-code) if code < 0 else EnvironmentExit(status=code)
+        self._observer.on_extension_exit(name, exit_)
+        self._one_ended()
 
     def _one_ended(self) -> None:
         with self._lock:

@@ -136,6 +136,11 @@ class Ending:
         if answer is not None:
             self._leave(*answer)
 
+    @property
+    def is_done(self) -> bool:
+        """Nobody has anything to do with it any more."""
+        return self._is_over and self._answer is not None
+
     def _leave(self, payload: bytes, error: str | None) -> None:
         if self.invocation.request.want_log_tail:
             self.invocation.finish(payload, error, self._tail)
@@ -239,6 +244,11 @@ class EnvironmentExtensions:
             if launch_error is not None:
                 extension.error_type = launch_error_type(launch_error)
         extension.is_gone = True
+
+    def forget_ending(self) -> None:
+        """An idle environment does not keep the payloads of its last invocation."""
+        if self.ending is not None and self.ending.is_done:
+            self.ending = None
 
     def write_to(self, log: EnvironmentLog) -> None:
         """Without the lock, at the end of initialization: a line for every extension."""

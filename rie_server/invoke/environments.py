@@ -33,15 +33,17 @@ class Invocation:
         runtime_id: ``Lambda-Runtime-Invocation-Id``, where several run in one environment.
         lingers: the invocation is answered before it is over, because extensions still work: it occupies its place
             until ``end``.
-        on_end: gives that place back; set while the answer is delivered.
+
+    Args:
+        on_end: gives its place in the concurrency back.
     """
 
     __slots__ = (
+        "_on_end",
         "_on_result",
         "deadline_epoch_ms",
         "function",
         "lingers",
-        "on_end",
         "request",
         "runtime_id",
         "sink",
@@ -58,7 +60,9 @@ class Invocation:
         trace_header: str,
         on_result: Callable[[InvokeResult], None],
         waiting_since: float,
+        *,
         sink: ResponseSink | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self.request = request
         self.sink = sink
@@ -70,7 +74,7 @@ class Invocation:
         self.deadline_epoch_ms = 0
         self.runtime_id: str | None = None
         self.lingers = False
-        self.on_end: Callable[[], None] | None = None
+        self._on_end = on_end
         self._on_result = on_result
 
     def tell_start(self, log: EnvironmentLog) -> None:
@@ -86,23 +90,27 @@ class Invocation:
 
     def finish(self, payload: bytes, function_error: str | None, log_tail: bytes | None = None) -> None:
         """Delivers the answer. Whoever took the invocation off its environment calls this, once, without the lock."""
+        if not self.lingers:
+            self.end()
         self._on_result(
             InvokeResult(
                 payload=payload,
                 function_error=function_error,
                 executed_version=self.function.version,
                 log_tail=log_tail if self.request.want_log_tail else None,
+                trace_header=None if self.trace is None else self.trace_header,
             )
         )
 
     def end(self) -> None:
-        """An answered invocation that lingered is over."""
-        on_end, self.on_end = self.on_end, None
+        """Gives back the place that the invocation occupies; the first call counts."""
+        on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end()
 
     def refuse(self, refusal: LambdaError) -> None:
         """Ends an invocation that never reached a runtime."""
+        self.end()
         self._on_result(
             InvokeResult(payload=b"", function_error=None, executed_version=self.function.version, refusal=refusal)
         )

@@ -45,7 +45,8 @@ class Extensions:
             known = extensions.by_name.get(name) if extensions is not None else None
             if environment is None or environment.state is not RuntimeState.STARTED:
                 raise _closed()
-            wanted = registration(name, body, is_external=known is not None and known.is_external)
+            is_external = known is not None and known.is_external
+            wanted = registration(name, body, is_external=is_external, is_shared=environment.is_shared)
             if known is not None and not known.may(ExtensionMove.REGISTER):
                 raise _forbidden("InvalidExtensionState", "Extension with this name already registered")
             if known is None:

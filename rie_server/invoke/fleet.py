@@ -231,13 +231,13 @@ class Fleet:
         plan = Plan()
         with self.lock:
             now = self._clock.monotonic()
-            for pool in self.roster.pools.values():
+            for pool in list(self.roster.pools.values()):
                 while pool.waiting and not pool.starting and pool.waiting[0].waiting_since + PLACEMENT_SECONDS <= now:
                     refused.append(pool.waiting.popleft())
-            closing = self.is_closing
-            if not closing:
-                for pool in [one for one in self.roster.pools.values() if one.allotment is not None]:
+                if pool.allotment is not None and not self.is_closing:
                     plan.extend(self.roster.refill(pool))
+                self.roster.drop_spent(pool)
+            closing = self.is_closing
         self.carry_out(plan)
         for invocation in refused:
             invocation.refuse(throttled())

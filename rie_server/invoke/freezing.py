@@ -88,14 +88,15 @@ class Freezer:
             frost = environment.frost
             if frost is None or frost.is_busy:
                 return
-            if _target(environment, frost) != frost.is_frozen:
+            is_due = _target(environment, frost) != frost.is_frozen
+            if is_due:
                 frost.is_busy = True
             else:
                 callback, frost.when_thawed = frost.when_thawed, None
-        if callback is not None:
-            callback()
-        elif frost.is_busy:
+        if is_due:
             self._threads.submit(self._work, environment)
+        elif callback is not None:
+            callback()
 
     def close(self) -> None:
         """Waits until everybody has been called back."""

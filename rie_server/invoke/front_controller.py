@@ -83,16 +83,15 @@ class FrontController:
             raise
 
         def finish(result: InvokeResult) -> None:
-            if invocation.lingers:
-                # The place is occupied until the extensions have finished, too, as in AWS.
-                invocation.on_end = partial(concurrency.leave, running)
-            else:
-                concurrency.leave(running)
             if isinstance(result.refusal, TooManyRequestsException):
                 self._observer.invocation_throttled(request.function)
             on_result(result)
 
-        invocation = Invocation(request, function, trace_header, finish, self._clock.monotonic(), sink)
+        leave = partial(concurrency.leave, running)
+        # Nothing that it holds may lead back to it: cycles of this road would keep the collector busy.
+        invocation = Invocation(
+            request, function, trace_header, finish, self._clock.monotonic(), sink=sink, on_end=leave
+        )
         if segments is not None:
             invocation.trace = TraceRecord(segments)
         self._fleet.submit(invocation)

@@ -205,6 +205,8 @@ class Mailbox:
         if before is RuntimeState.RESPONSE_SENT:
             environment.deadline = None
             environment.pool.finishing -= 1
+            if environment.extensions is not None:
+                environment.extensions.forget_ending()
         elif before is RuntimeState.STARTED or before is RuntimeState.RESTORING:
             self._supervisor.end_init(environment)
         elif before is RuntimeState.READY and environment.poll is not None:

@@ -78,7 +78,7 @@ class Pool:
 
     def missing(self, *, patient: bool) -> int:
         """How many more environments the waiting line needs; the impatient do not count on those that finish."""
-        coming = self.starting + (self.finishing if patient else 0)
+        coming = self.starting + (self.about_to_be_free if patient else 0)
         return max(0, len(self.waiting) - coming)
 
     def expect(self, environment: Environment) -> None:

@@ -26,6 +26,8 @@ from rie_server.ports import Clock, FunctionCatalog
 
 # A version that cannot be run yet, because the server has just begun to load functions, is asked for again after this.
 UNKNOWN_VERSION_SECONDS = 0.25
+# AWS has no such host, and no words for it.
+TOO_MANY = "This host has {most} execution environments at most, and more than that are provisioned."
 
 
 @dataclass(slots=True)
@@ -138,6 +140,11 @@ class Provisioning:
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _total(self) -> int:
+        """Environments of all configurations together."""
+        return sum(one.requested for configured in self._configured.values() for one in configured.values())
+
     def _allotted(self, function: FunctionArn) -> list[Pool]:
         pools = self._fleet.roster.pools.values()
         return [pool for pool in pools if pool.allotment is not None and pool.function.arn == function]
@@ -145,16 +152,16 @@ class Provisioning:
     def _pools(self, function: FunctionArn, shares: Shares) -> list[Pool]:
         return [pool for pool in self._allotted(function) if pool.function.version in shares]
 
-    @staticmethod
-    def _standing(configured: _Configured, pools: list[Pool]) -> Standing:
+    def _standing(self, configured: _Configured, pools: list[Pool]) -> Standing:
         allocated = sum(pool.provisioned_environments() for pool in pools)
         available = sum(len(pool.standing) for pool in pools)
-        failures = [pool.allotment.failure for pool in pools if pool.allotment and pool.allotment.failure]
-        if failures:
-            return Standing(
-                allocated=allocated, available=available, status=ProvisioningStatus.FAILED, reason=failures[0]
-            )
         configured.was_ready = configured.was_ready or allocated >= configured.requested
+        failures = [pool.allotment.failure for pool in pools if pool.allotment and pool.allotment.failure]
+        reason = failures[0] if failures else None
+        if reason is None and not configured.was_ready and self._total > self._fleet.roster.max_environments:
+            reason = TOO_MANY.format(most=self._fleet.roster.max_environments)
+        if reason is not None:
+            return Standing(allocated=allocated, available=available, status=ProvisioningStatus.FAILED, reason=reason)
         status = ProvisioningStatus.READY if configured.was_ready else ProvisioningStatus.IN_PROGRESS
         return Standing(allocated=allocated, available=available, status=status)
 

@@ -44,6 +44,7 @@ class Roster:
 
     Attributes:
         starved: somebody waits for whom there is no room.
+        max_environments: the most there may be.
     """
 
     def __init__(self, *, clock: Clock, logs: LogFactory, max_environments: int) -> None:
@@ -52,7 +53,7 @@ class Roster:
         self.starved = False
         self._clock = clock
         self._logs = logs
-        self._max_environments = max_environments
+        self.max_environments = max_environments
 
     def pool_of(self, function: FunctionVersion, tenant_id: str | None = None) -> Pool:
         """The pool of a function's deployment, or of one tenant there, made when it is asked for."""
@@ -103,7 +104,7 @@ class Roster:
         While somebody starves nobody is idle: whoever becomes so feeds the starved. So there is nothing to look for.
         """
         missing = pool.missing(patient=patient)
-        if not missing or (self.starved and len(self.environments) >= self._max_environments):
+        if not missing or (self.starved and len(self.environments) >= self.max_environments):
             return NOTHING
         plan = Plan()
         for _ in range(missing):
@@ -154,7 +155,7 @@ class Roster:
 
     def _make_room(self, plan: Plan) -> bool:
         """Lets one more environment be, if need be in place of the longest idle; False where there is none."""
-        if len(self.environments) < self._max_environments:
+        if len(self.environments) < self.max_environments:
             return True
         victim = self._longest_idle()
         if victim is None:

@@ -37,6 +37,7 @@ class Seating:
         fleet, pool, roster = self._fleet, host.pool, self._fleet.roster
         if host.state is RuntimeState.STARTED:
             host.move(RuntimeMove.NEXT)
+            host.idle_since = fleet.keepalive_clock.monotonic()
             self._end_init(host)
         elif host.state is RuntimeState.INIT_ERROR:
             raise RuntimeApiError(403, "InvalidStateTransition", "The environment's initialization has failed")

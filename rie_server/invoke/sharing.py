@@ -1,13 +1,14 @@
 """Environments in which several invocations run at a time (Lambda Managed Instances).
 
-The workers of such an environment all call ``next``. Each call is a *seat*: it waits for an invocation,
-answers for the one it was given, and is gone with its answer or its time. So everything that the stage does with an
-environment that serves one invocation at a time it does with a seat, and what a seat shares with the others (process,
-log, pool) is its host's.
+The workers of such an environment all call ``next``. Each call is a *seat*: it waits for an invocation, answers for the
+one it was given, and is gone with its answer or its time. So everything that the stage does with an environment that
+serves one invocation at a time it does with a seat, and what a seat shares with the others (process, log, pool) is its
+host's.
 
 Not thread-safe by themselves: read and written under the fleet's lock, like all records of this stage.
 """
 
+import math
 from collections import deque
 from uuid import uuid4
 
@@ -28,7 +29,9 @@ class Seat(Environment):
 
     def __init__(self, host: "SharedEnvironment", poll: Poll) -> None:
         self.host = host
+        init_duration_ms = host.init_duration_ms
         super().__init__(host.id, host.pool, host.log)
+        host.init_duration_ms = init_duration_ms
         self.state = RuntimeState.READY
         self.poll = poll
 
@@ -41,14 +44,20 @@ class Seat(Environment):
         """It is the host's to say."""
 
     @property
+    def log(self) -> EnvironmentLog:
+        return self.host.log
+
+    @log.setter
+    def log(self, _: EnvironmentLog) -> None:
+        """Likewise."""
+
+    @property
     def init_duration_ms(self) -> float | None:
         return self.host.init_duration_ms
 
     @init_duration_ms.setter
     def init_duration_ms(self, value: float | None) -> None:
-        """The first report takes it, so it is taken from all."""
-        if value is None and hasattr(self, "poll"):
-            self.host.init_duration_ms = None
+        self.host.init_duration_ms = value
 
     def leave(self) -> None:
         """Nothing that runs here is watched any more."""
@@ -151,7 +160,7 @@ class SharedPool(Pool):
 
     def missing(self, *, patient: bool) -> int:
         coming = self.starting * self.seats_per_environment + (self.about_to_be_free if patient else 0)
-        return -(-max(0, len(self.waiting) - coming) // self.seats_per_environment)
+        return math.ceil(max(0, len(self.waiting) - coming) / self.seats_per_environment)
 
     def warmest(self) -> tuple[Environment | None, Poll | None]:
         while self.seats:
@@ -201,10 +210,15 @@ class SharedPool(Pool):
         seat.host.working.discard(seat)
 
     def look_at(self, host: SharedEnvironment, now: float) -> None:
-        """Perhaps nothing runs in an environment any more: then it is idle."""
-        if host.is_idle and host not in self.idle:
+        """Perhaps nothing runs in an environment any more: then it may go after a while, whether or not its workers ask
+        for more; if they do, it is idle, and may go when somebody needs its place.
+        """
+        if host.working:
+            return
+        if host.state is not RuntimeState.READY:
             host.state = RuntimeState.READY
             host.idle_since = now
+        if host.parked and host not in self.idle:
             self.idle.append(host)
 
     def forget(self, environment: Environment) -> None:
@@ -226,7 +240,6 @@ class SharedPool(Pool):
         seat.host.parked.discard(seat)
         if not seat.host.parked and seat.host in self.idle:
             self.idle.remove(seat.host)
-            seat.host.state = RuntimeState.RUNNING
 
 
 def new_runtime_id() -> str:

@@ -129,8 +129,11 @@ def requested_events(body: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events))
 
 
-def registration(name: str, body: bytes, *, is_external: bool) -> Registration:
+def registration(name: str, body: bytes, *, is_external: bool, is_shared: bool = False) -> Registration:
     """What a ``register`` asks for, checked.
+
+    Args:
+        is_shared: several invocations run in the environment at a time, so there are no ``INVOKE`` events.
 
     Raises:
         RuntimeApiError: 403 ``InvalidRequestFormat`` or ``Extension.InvalidEventType``: internal extensions live in the
@@ -140,8 +143,13 @@ def registration(name: str, body: bytes, *, is_external: bool) -> Registration:
     for event in requested_events(body):
         if event not in ExtensionEvent.__members__:
             raise RuntimeApiError(403, "Extension.InvalidEventType", f"{event}: invalid event type")
+        refused_for = None
         if event == ExtensionEvent.SHUTDOWN and not is_external:
-            words = f"{event}: event not supported for internal extensions"
+            refused_for = "internal extensions"
+        elif event == ExtensionEvent.INVOKE and is_shared:
+            refused_for = "environments that run several invocations at a time"
+        if refused_for is not None:
+            words = f"{event}: event not supported for {refused_for}"
             raise RuntimeApiError(403, "Extension.InvalidEventType", words)
         events.append(ExtensionEvent(event))
     return Registration(name=name, events=tuple(events))

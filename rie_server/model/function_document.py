@@ -85,7 +85,7 @@ def from_document(document: Mapping[str, Any]) -> FunctionRecord:
         },
         stored_settings=document.get("stored_settings", {}),
         policies={
-            qualifier: ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
+            qualifier: ResourcePolicy(**{**policy, "statements": tuple(policy["statements"])})
             for qualifier, policy in document.get("policies", {}).items()
         },
         urls={qualifier: _url(url) for qualifier, url in document.get("urls", {}).items()},

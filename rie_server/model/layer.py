@@ -176,5 +176,5 @@ def _version(arn: LayerArn, document: Mapping[str, Any]) -> LayerVersion:
         name: None if document[name] is None else tuple(document[name])
         for name in ("compatible_runtimes", "compatible_architectures")
     }
-    kept = policy and ResourcePolicy(revision_id=policy["revision_id"], statements=tuple(policy["statements"]))
+    kept = policy and ResourcePolicy(**{**policy, "statements": tuple(policy["statements"])})
     return LayerVersion(**{**document, **lists, "layer": arn, "policy": kept})

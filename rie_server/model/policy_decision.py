@@ -1,7 +1,7 @@
 """Whether a resource policy lets somebody do something.
 
-Pure. Statements allow only: those that AddPermission makes. A condition that is not known here is not met, so that
-nobody is let in by mistake.
+Pure. What a statement denies no other allows. A condition that is not known here is not met where it would let somebody
+in, and met where it would keep somebody out.
 """
 
 import re
@@ -10,6 +10,7 @@ from fnmatch import translate
 from typing import Any, Final
 
 from rie_server.model.caller import Caller
+from rie_server.model.policy_document import listed
 from rie_server.model.resource_policy import ResourcePolicy
 
 
@@ -22,13 +23,14 @@ def allows(policy: ResourcePolicy | None, caller: Caller | None, *, action: str,
         context: condition keys in lower case, for example ``aws:sourcearn``.
     """
     statements = () if policy is None else policy.statements
-    return any(
-        statement["Effect"] == "Allow"
-        and _is_principal(statement["Principal"], caller)
-        and _matches(statement["Action"], action)
-        and _conditions_met(statement.get("Condition", {}), context)
+    concerned = [
+        statement["Effect"]
         for statement in statements
-    )
+        if _is_principal(statement["Principal"], caller)
+        and any(_matches(pattern, action) for pattern in listed(statement["Action"]))
+        and _conditions_met(statement.get("Condition", {}), context, unknown=statement["Effect"] == "Deny")
+    ]
+    return "Allow" in concerned and "Deny" not in concerned
 
 
 def _is_principal(principal: Any, caller: Caller | None) -> bool:
@@ -37,13 +39,20 @@ def _is_principal(principal: Any, caller: Caller | None) -> bool:
     if caller is None:
         return False
     if caller.service is not None:
-        return bool(caller.service == principal.get("Service"))
-    return principal.get("AWS") in ("*", caller.arn, f"arn:aws:iam::{caller.account}:root")
+        return caller.service in listed(principal.get("Service"))
+    names = ("*", caller.arn, caller.account, f"arn:aws:iam::{caller.account}:root")
+    return any(name in names for name in listed(principal.get("AWS")))
 
 
-def _conditions_met(conditions: Mapping[str, Mapping[str, str]], context: Mapping[str, str]) -> bool:
+def _conditions_met(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str], *, unknown: bool) -> bool:
+    """
+    Args:
+        unknown: what a condition counts as that cannot be judged.
+    """
     return all(
-        operator in _OPERATORS and key.lower() in context and _OPERATORS[operator](wanted, context[key.lower()])
+        any(_OPERATORS[operator](str(value), context[key.lower()]) for value in listed(wanted))
+        if operator in _OPERATORS and key.lower() in context
+        else unknown
         for operator, compared in conditions.items()
         for key, wanted in compared.items()
     )

@@ -127,8 +127,12 @@ def check_reservation_holds(record: FunctionRecord, reserved: int | None) -> Non
     """Lets a function reserve no less than it has provisioned.
 
     Raises:
-        InvalidParameterValueException: less.
+        InvalidParameterValueException: less; or it has a capacity provider, which scales by itself.
     """
+    if reserved is not None and record.current.configuration.get("CapacityProviderConfig"):
+        raise InvalidParameterValueException(
+            "Reserved Concurrency is not supported for functions with a capacity provider."
+        )
     provisioned = record.provisioned_total
     if reserved is not None and reserved < provisioned:
         raise InvalidParameterValueException(

@@ -7,7 +7,7 @@ shown, in AWS's form and order of members; nothing is refused to anybody because
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from rie_server.errors import (
@@ -35,19 +35,24 @@ _CONDITIONS: Final = (
 )
 
 
+_HEADER: Final[Mapping[str, Any]] = {"Version": "2012-10-17", "Id": "default"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePolicy:
     """
     Attributes:
         statements: as documents, in the order in which they were added; never empty.
+        header: what the document says beside them.
     """
 
     revision_id: str
     statements: tuple[Mapping[str, Any], ...]
+    header: Mapping[str, Any] = field(default_factory=lambda: _HEADER)
 
     def document(self) -> str:
         """``Policy`` of GetPolicy."""
-        return _json({"Version": "2012-10-17", "Id": "default", "Statement": list(self.statements)})
+        return _json({**self.header, "Statement": list(self.statements)})
 
 
 def permission_statement(function: FunctionArn, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,19 +102,28 @@ def with_statement(
         PolicyLengthExceededException: it would be longer than AWS allows.
     """
     statements = () if policy is None else policy.statements
-    if any(one["Sid"] == statement["Sid"] for one in statements):
+    if any(one.get("Sid") == statement["Sid"] for one in statements):
         raise ResourceConflictException(
             f"The statement id ({statement['Sid']}) provided already exists. "
             "Please provide a new statement id, or remove the existing statement."
         )
-    _check_revision(policy, expected, read_by)
-    extended = ResourcePolicy(revision_id=revision_id, statements=(*statements, statement))
-    length_bytes = len(extended.document().encode())
+    check_revision(policy, expected, read_by)
+    header = _HEADER if policy is None else policy.header
+    extended = ResourcePolicy(revision_id=revision_id, statements=(*statements, statement), header=header)
+    check_length(extended)
+    return extended
+
+
+def check_length(policy: ResourcePolicy) -> None:
+    """
+    Raises:
+        PolicyLengthExceededException: it is longer than AWS allows.
+    """
+    length_bytes = len(policy.document().encode())
     if length_bytes > RESOURCE_POLICY_BYTES:
         raise PolicyLengthExceededException(
             f"The final policy size ({length_bytes}) is bigger than the limit ({RESOURCE_POLICY_BYTES})."
         )
-    return extended
 
 
 def without_statement(
@@ -128,14 +142,18 @@ def without_statement(
     """
     if policy is None:
         raise ResourceNotFoundException("No policy is associated with the given resource.")
-    kept = tuple(one for one in policy.statements if one["Sid"] != statement_id)
+    kept = tuple(one for one in policy.statements if one.get("Sid") != statement_id)
     if len(kept) == len(policy.statements):
         raise ResourceNotFoundException(f"Statement {statement_id} is not found in resource policy.")
-    _check_revision(policy, expected, read_by)
-    return ResourcePolicy(revision_id=revision_id, statements=kept) if kept else None
+    check_revision(policy, expected, read_by)
+    return replace(policy, revision_id=revision_id, statements=kept) if kept else None
 
 
-def _check_revision(policy: ResourcePolicy | None, expected: str | None, read_by: str) -> None:
+def check_revision(policy: ResourcePolicy | None, expected: str | None, read_by: str) -> None:
+    """
+    Raises:
+        PreconditionFailedException: ``expected`` is given and is not the latest revision id.
+    """
     if expected is not None and (policy is None or expected != policy.revision_id):
         raise PreconditionFailedException(
             "The Revision Id provided does not match the latest Revision Id. "

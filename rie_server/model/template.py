@@ -34,6 +34,7 @@ _SAME_NAME = (
     "MemorySize",
     "Runtime",
     "SnapStart",
+    "TenancyConfig",
     "Timeout",
     "VpcConfig",
 )
@@ -42,13 +43,13 @@ _SAME_NAME = (
 _NOT_CARRIED_OUT = (
     "DeploymentPreference",
     "FunctionUrlConfig",
-    "ProvisionedConcurrencyConfig",
 )
 _WHOLE_NUMBERS = (
     "ExecutionTimeout",
     "MaximumEventAgeInSeconds",
     "MaximumRetryAttempts",
     "MemorySize",
+    "ProvisionedConcurrentExecutions",
     "ReservedConcurrentExecutions",
     "RetentionPeriodInDays",
     "Size",

@@ -20,6 +20,8 @@ VERSION: Final = "AWS::Lambda::Version"
 ALIAS: Final = "AWS::Lambda::Alias"
 EVENT_INVOKE_CONFIG: Final = "AWS::Lambda::EventInvokeConfig"
 
+PROVISIONED: Final = "ProvisionedConcurrencyConfig"
+
 _ALIAS_NAME: Final = re.compile(r"(?!^[0-9]+$)[a-zA-Z0-9-_]{1,128}")
 _VERSION: Final = re.compile(r"\$LATEST|[0-9]{1,20}")
 
@@ -30,12 +32,14 @@ class TemplateAlias:
     Attributes:
         version: a number or ``$LATEST``; None for the version that the deployment publishes.
         weights: as in ``AdditionalVersionWeights``.
+        provisioned: provisioned concurrency; 0 for none.
     """
 
     name: str
     version: str | None = None
     description: str = ""
     weights: Mapping[str, float]
+    provisioned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,10 @@ def serverless_versions(properties: Document) -> TemplateVersions:
         PropertyError: a value that SAM would refuse.
     """
     name = properties.get("AutoPublishAlias")
+    provisioned = _provisioned(properties.get(PROVISIONED))
     if not name:
+        if provisioned:
+            raise PropertyError(PROVISIONED, "needs AutoPublishAlias")
         return TemplateVersions()
     if not _ALIAS_NAME.fullmatch(str(name)):
         raise PropertyError("AutoPublishAlias", f"{name!r} cannot be the name of an alias")
@@ -68,7 +75,7 @@ def serverless_versions(properties: Document) -> TemplateVersions:
         publishes=True,
         only_for_code=str(properties.get("AutoPublishAliasAllProperties", "")).lower() != "true",
         description=str(properties.get("VersionDescription") or ""),
-        aliases=(TemplateAlias(name=str(name), weights={}),),
+        aliases=(TemplateAlias(name=str(name), weights={}, provisioned=provisioned),),
     )
 
 
@@ -146,6 +153,7 @@ class QualifierResources:
             version=self._version(properties.get("FunctionVersion")),
             description=self._text(properties, "Description"),
             weights=self._weights(properties),
+            provisioned=_provisioned(self._value(properties, PROVISIONED)),
         )
 
     def _version(self, value: Any) -> str | None:
@@ -196,3 +204,12 @@ class QualifierResources:
             raise
         except TemplateValueError as wrong:
             raise PropertyError(name, str(wrong)) from None
+
+
+def _provisioned(config: Any) -> int:
+    if config is None or config is NO_VALUE:
+        return 0
+    executions = config.get("ProvisionedConcurrentExecutions") if isinstance(config, dict) else None
+    if not re.fullmatch(r"[1-9]\d{0,5}", str(executions)):
+        raise PropertyError(PROVISIONED, f"ProvisionedConcurrentExecutions: {executions!r} is not a number from 1 on")
+    return int(str(executions))

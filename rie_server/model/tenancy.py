@@ -37,3 +37,15 @@ def check_tenancy(configuration: Mapping[str, Any]) -> None:
     """
     if configuration.get("TenancyConfig") and configuration["SnapStart"]["ApplyOn"] == "PublishedVersions":
         raise InvalidParameterValueException("SnapStart is not supported for functions with tenant isolation mode.")
+
+
+def check_url(configuration: Mapping[str, Any]) -> None:
+    """Lets a function with this configuration have a URL.
+
+    Raises:
+        InvalidParameterValueException: it keeps tenants apart, and nobody who calls a URL says whose he is.
+    """
+    if configuration.get("TenancyConfig"):
+        raise InvalidParameterValueException(
+            "Function URLs are not supported for functions with tenant isolation mode."
+        )

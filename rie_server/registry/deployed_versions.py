@@ -1,4 +1,5 @@
-"""Publishes versions of functions that were deployed from a template, and points their aliases at them.
+"""Publishes versions of functions that were deployed from a template, points their aliases at them, and provisions
+concurrency for these.
 
 Idempotent: what is published already is not published again, and only an alias that differs is written. Used by one
 thread.
@@ -28,10 +29,18 @@ class AliasControl(Protocol):
     def update(self, function: FunctionArn, members: Mapping[str, Any]) -> Alias: ...
 
 
+class ProvisionedControl(Protocol):
+    """The part of ``ProvisionedSettings`` that a deployment needs."""
+
+    def put(self, function: FunctionArn, executions: int) -> object: ...
+    def delete(self, function: FunctionArn) -> None: ...
+
+
 class DeployedVersions:
-    def __init__(self, *, versions: VersionControl, aliases: AliasControl) -> None:
+    def __init__(self, *, versions: VersionControl, aliases: AliasControl, provisioned: ProvisionedControl) -> None:
         self._versions = versions
         self._aliases = aliases
+        self._provisioned = provisioned
 
     def apply(self, record: FunctionRecord, wanted: TemplateVersions) -> tuple[bool, str | None]:
         """Makes versions and aliases what ``wanted`` says; returns whether anything differed, and why any of it was
@@ -54,6 +63,7 @@ class DeployedVersions:
                 continue
             try:
                 has_changed |= self._point(record, alias, version)
+                has_changed |= self._provision(record, alias)
             except LambdaError as refused:
                 refusals.append(f"alias {alias.name}: {refused.message}")
         return has_changed, " ".join(refusals) or None
@@ -87,4 +97,15 @@ class DeployedVersions:
         }
         put = self._aliases.create if present is None else self._aliases.update
         put(record.arn, members)
+        return True
+
+    def _provision(self, record: FunctionRecord, alias: TemplateAlias) -> bool:
+        present = record.provisioned.get(alias.name)
+        if (0 if present is None else present.executions) == alias.provisioned:
+            return False
+        function = record.arn.qualified(alias.name)
+        if alias.provisioned:
+            self._provisioned.put(function, alias.provisioned)
+        else:
+            self._provisioned.delete(function)
         return True

@@ -26,7 +26,7 @@ from rie_server.model.template_layers import with_published
 from rie_server.ports import Clock
 from rie_server.registry.deployed_function import DeployedFunction
 from rie_server.registry.deployed_settings import SettingsControl, apply_settings
-from rie_server.registry.deployed_versions import AliasControl, DeployedVersions, VersionControl
+from rie_server.registry.deployed_versions import AliasControl, DeployedVersions, ProvisionedControl, VersionControl
 from rie_server.registry.packaging import package
 
 WAIT_SECONDS = 0.5
@@ -49,6 +49,9 @@ class FunctionControl(Protocol):
     def versions(self) -> VersionControl: ...
     @property
     def aliases(self) -> AliasControl: ...
+
+    @property
+    def provisioned(self) -> ProvisionedControl: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +192,9 @@ class _Rollout:
         record = self._settled(wanted.arn)
         if record is None:
             return begun
-        control = DeployedVersions(versions=self._registry.versions, aliases=self._registry.aliases)
+        control = DeployedVersions(
+            versions=self._registry.versions, aliases=self._registry.aliases, provisioned=self._registry.provisioned
+        )
         has_changed, refused = control.apply(record, versions)
         return _with(begun, has_changed=has_changed, refused=refused)
 

@@ -11,13 +11,18 @@ from uuid import uuid4
 from rie_server.errors import InvalidParameterValueException, ResourceNotFoundException
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function_record import FunctionRecord
+from rie_server.model.policy_document import policy_from_document
 from rie_server.model.resource_policy import (
     ResourcePolicy,
+    check_revision,
     permission_statement,
     with_statement,
     without_statement,
 )
 from rie_server.registry.records import FunctionRecords
+
+# What AWS tells a caller whose revision id of a whole document is stale to call.
+_READ_BY = "GetResourcePolicy"
 
 Change = Callable[[FunctionArn, Callable[[FunctionRecord], FunctionRecord]], FunctionRecord]
 
@@ -62,6 +67,38 @@ class Policies:
             )
 
         self._known(function)
+        self._change(function, rule)
+
+    def put(self, function: FunctionArn, document: str, revision_id: str | None) -> ResourcePolicy:
+        """Makes ``document`` the whole policy of the qualifier.
+
+        Raises:
+            LambdaError: in AWS's words.
+        """
+        _check_qualifier(function)
+        self._known(function)
+        policy = policy_from_document(document, function, revision_id=str(uuid4()))
+
+        def rule(record: FunctionRecord) -> FunctionRecord:
+            check_revision(record.policies.get(function.qualifier or ""), revision_id, _READ_BY)
+            return _with(record, function, policy)
+
+        self._change(function, rule)
+        return policy
+
+    def delete(self, function: FunctionArn, revision_id: str | None) -> None:
+        """Takes the whole policy of the qualifier away.
+
+        Raises:
+            ResourceNotFoundException: there is none.
+            PreconditionFailedException: ``revision_id`` is given and is not the latest.
+        """
+        self.get(function)
+
+        def rule(record: FunctionRecord) -> FunctionRecord:
+            check_revision(record.policies.get(function.qualifier or ""), revision_id, _READ_BY)
+            return _with(record, function, None)
+
         self._change(function, rule)
 
     def get(self, function: FunctionArn) -> ResourcePolicy:

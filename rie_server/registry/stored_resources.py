@@ -109,11 +109,16 @@ def existing(arn: ResourceArn, found: StoredResource | None) -> StoredResource:
     Raises:
         ResourceNotFoundException: in AWS's words for the kind of ``arn``.
     """
-    if found is not None:
-        return found
+    if found is None:
+        raise unknown_resource(arn)
+    return found
+
+
+def unknown_resource(arn: ResourceArn) -> ResourceNotFoundException:
+    """What AWS says about one that is not there."""
     if arn.kind == CODE_SIGNING_CONFIG:
-        raise unknown_config(arn)
-    raise ResourceNotFoundException(f"Capacity provider not found: {arn}")
+        return unknown_config(arn)
+    return ResourceNotFoundException(f"Capacity provider not found: {arn}")
 
 
 def _with_tags(

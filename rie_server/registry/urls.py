@@ -13,6 +13,7 @@ from rie_server.errors import ResourceConflictException, ResourceNotFoundExcepti
 from rie_server.model.arn import FunctionArn
 from rie_server.model.function_record import FunctionRecord
 from rie_server.model.function_url import FunctionUrl, changed_url, new_url
+from rie_server.model.tenancy import check_url
 from rie_server.ports import Clock
 from rie_server.registry.records import FunctionRecords
 
@@ -38,10 +39,12 @@ class FunctionUrls:
         Raises:
             ResourceNotFoundException: no such function or alias.
             ResourceConflictException: it has a URL.
+            InvalidParameterValueException: it keeps tenants apart.
         """
         url = new_url(members, url_id=uuid4().hex, now=self._now())
 
         def rule(record: FunctionRecord) -> FunctionRecord:
+            check_url(record.current.configuration)
             if (function.qualifier or "") in record.urls:
                 raise ResourceConflictException(
                     f"Failed to create function url config for [functionArn = {function}]. "

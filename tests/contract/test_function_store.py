@@ -99,3 +99,14 @@ def test_documents_outlive_the_process_that_saved_them(tmp_path: Path) -> None:
     second = Database(sqlite_url(tmp_path))
     assert dict(DatabaseFunctionStore(second).load()) == {KEY: {"a": 1}}
     second.close()
+
+
+def test_documents_are_loaded_by_how_their_keys_begin(store: FunctionStore) -> None:
+    for key in (KEY, f"gone {KEY}", "layer one", "layer_two", "layer%"):
+        store.save(key, {"key": key})
+
+    assert set(store.load("layer ")) == {"layer one"}
+    assert set(store.load("layer_")) == {"layer_two"}
+    assert set(store.load("layer%")) == {"layer%"}
+    assert set(store.load("arn:")) == {KEY}
+    assert dict(store.load("nothing ")) == {}

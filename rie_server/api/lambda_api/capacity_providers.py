@@ -25,7 +25,7 @@ from rie_server.model.capacity_provider import (
     provider_of,
 )
 from rie_server.model.function_record import FunctionRecord
-from rie_server.model.stored_resource import CAPACITY_PROVIDER, ResourceArn, StoredResource, resource_arn
+from rie_server.model.stored_resource import CAPACITY_PROVIDER, ResourceArn, StoredResource
 from rie_server.model.tags import tagged
 from rie_server.registry.stored_resources import existing
 from rie_server.registry.versions import versions_of
@@ -127,8 +127,7 @@ def get_function_scaling_config(scope: Scope, members: Mapping[str, Any]) -> Map
 
 
 def _arn(scope: Scope, members: Mapping[str, Any]) -> ResourceArn:
-    name = members["CapacityProviderName"]
-    return resource_arn(name, CAPACITY_PROVIDER, region=scope.region, account=scope.account)
+    return scope.resource(members["CapacityProviderName"], CAPACITY_PROVIDER)
 
 
 def _providers(scope: Scope) -> list[StoredResource]:

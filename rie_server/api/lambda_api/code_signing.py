@@ -11,7 +11,7 @@ from typing import Any
 
 from rie_server.api.lambda_api.paging import page
 from rie_server.api.lambda_api.scope import Operation, Scope, unqualified_only
-from rie_server.errors import ResourceConflictException
+from rie_server.errors import ResourceConflictException, ResourceNotFoundException
 from rie_server.limits import LIST_STORED_PAGE
 from rie_server.model.code_signing import (
     ID_CHARACTERS,
@@ -21,7 +21,7 @@ from rie_server.model.code_signing import (
     unknown_function_config,
 )
 from rie_server.model.function_record import FunctionRecord
-from rie_server.model.stored_resource import CODE_SIGNING_CONFIG, ResourceArn, StoredResource, resource_arn
+from rie_server.model.stored_resource import CODE_SIGNING_CONFIG, ResourceArn, StoredResource
 from rie_server.model.tags import tagged
 from rie_server.registry.stored_resources import existing
 
@@ -109,14 +109,14 @@ def check_code_signing_config(scope: Scope, arn: str) -> None:
     Raises:
         CodeSigningConfigNotFoundException: it is not.
     """
-    found = resource_arn(arn, CODE_SIGNING_CONFIG, region=scope.region, account=scope.account)
-    if scope.registry.resources.find(found) is None:
-        raise unknown_function_config(arn)
+    try:
+        scope.registry.resources.get(scope.resource(arn, CODE_SIGNING_CONFIG))
+    except ResourceNotFoundException:
+        raise unknown_function_config(arn) from None
 
 
 def _arn(scope: Scope, members: Mapping[str, Any]) -> ResourceArn:
-    arn = members["CodeSigningConfigArn"]
-    return resource_arn(arn, CODE_SIGNING_CONFIG, region=scope.region, account=scope.account)
+    return scope.resource(members["CodeSigningConfigArn"], CODE_SIGNING_CONFIG)
 
 
 def _functions(scope: Scope, arn: ResourceArn) -> list[FunctionRecord]:

@@ -204,7 +204,10 @@ class LambdaApi:
             )
         members = read_input(self._model, operation, parameters, request)
         check_input(self._model, operation, members)
-        output = carry_out(self._scope(request, operation.name, request_id), members)
+        # Whose function is named elsewhere than in the path, the operation itself has to ask.
+        is_authorized = self._authorization is not None and "FunctionName" in parameters
+        scope = self._scope(request, operation.name, request_id, is_authorized=is_authorized)
+        output = carry_out(scope, members)
         return write_output(self._model, operation, output, request_id)
 
     def _authorize(self, request: Request, operation: ModelOperation, parameters: Mapping[str, str]) -> None:
@@ -222,7 +225,7 @@ class LambdaApi:
             raise _unknown(request)
         return reply
 
-    def _scope(self, request: Request, operation: str, request_id: str) -> Scope:
+    def _scope(self, request: Request, operation: str, request_id: str, *, is_authorized: bool) -> Scope:
         region, account_id = request_scope(request, self._settings)
         host = request.headers.get("host") or f"{self._settings.host}:{self._settings.port}"
         return Scope(
@@ -232,7 +235,7 @@ class LambdaApi:
             region=region,
             account=account_id,
             operation=operation,
-            is_authorized=self._authorization is not None,
+            is_authorized=is_authorized,
             request_id=request_id,
             base_url=f"http://{host}",
         )

@@ -12,8 +12,10 @@ from rie_server.errors import AccessDeniedException, InvalidParameterValueExcept
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.caller import Caller
 from rie_server.model.policy_decision import allows
+from rie_server.model.stored_resource import ResourceArn, resource_arn
 from rie_server.pollers.mappings import EventSourceMappings
 from rie_server.registry.functions import FunctionRegistry
+from rie_server.registry.stored_resources import unknown_resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,17 @@ class Scope:
         )
         self.check_account(function)
         return function
+
+    def resource(self, reference: str, kind: str) -> ResourceArn:
+        """The code signing configuration or capacity provider that a name or an ARN means.
+
+        Raises:
+            ResourceNotFoundException: it is of another region or account.
+        """
+        arn = resource_arn(reference, kind, region=self.region, account=self.account)
+        if (arn.region, arn.account) != (self.region, self.account):
+            raise unknown_resource(arn)
+        return arn
 
     def check_account(self, function: FunctionArn) -> None:
         """Lets a function pass that the caller may use.

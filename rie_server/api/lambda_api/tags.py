@@ -10,7 +10,7 @@ from typing import Any
 from rie_server.api.lambda_api.scope import Operation, Scope
 from rie_server.errors import InvalidParameterValueException, ResourceNotFoundException
 from rie_server.model.event_source import EventSourceMapping
-from rie_server.model.stored_resource import CAPACITY_PROVIDER, CODE_SIGNING_CONFIG, resource_arn
+from rie_server.model.stored_resource import CAPACITY_PROVIDER, CODE_SIGNING_CONFIG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def _function(scope: Scope, resource: str) -> _Tagged:
 
 def _stored(scope: Scope, resource: str, kind: str) -> _Tagged:
     resources = scope.registry.resources
-    arn = resource_arn(resource, kind, region=scope.region, account=scope.account)
+    arn = scope.resource(resource, kind)
     return _Tagged(
         tags=resources.get(arn).tags,
         add=lambda tags: resources.tag(arn, tags),

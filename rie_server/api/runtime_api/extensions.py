@@ -8,6 +8,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from rie_server.api.exchange import JSON, Connection, ConstantReply, Deferred, HotRoute, Reply, Request
+from rie_server.api.refusals import refusal
 from rie_server.api.runtime_api.identity import EnvironmentIdentities
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.extensions import Extensions
@@ -55,11 +56,11 @@ class ExtensionsApi:
         def answer(request: Request) -> Reply | Deferred:
             environment_id = self._identities.environment_of(request)
             if environment_id is None:
-                return _error(403, "UnknownEnvironment", "No execution environment calls from this address")
+                return refusal("runtime", 403, "UnknownEnvironment", "No execution environment calls from this address")
             try:
                 return operation(environment_id, request)
             except RuntimeApiError as error:
-                return _error(error.status, error.error_type, error.message)
+                return refusal("runtime", error.status, error.error_type, error.message)
 
         return HotRoute(listener="runtime", method=method, prefix=f"{PREFIX}{path}", suffix="", operation=answer)
 
@@ -92,8 +93,3 @@ class ExtensionsApi:
         headers = request.headers
         self._extensions.exit_error(environment_id, headers.get(_IDENTIFIER), headers.get(_ERROR_TYPE))
         return _ACCEPTED
-
-
-def _error(status: int, error_type: str, message: str) -> Reply:
-    body = json.dumps({"errorMessage": message, "errorType": error_type}, separators=(",", ":"))
-    return Reply(status, (_JSON_CONTENT,), body.encode())

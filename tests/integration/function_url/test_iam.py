@@ -229,3 +229,13 @@ def test_a_url_of_type_none_needs_a_policy_that_opens_it(server: RieServer) -> N
 
 def test_the_server_s_own_paths_stay_open(server: RieServer) -> None:
     assert json.loads(requests.get(f"{server.url}/_rie/health", timeout=20).content) == {"status": "ok"}
+
+
+def test_what_names_a_function_elsewhere_than_in_its_path_is_refused_to_other_accounts(server: RieServer) -> None:
+    foreigner = client_of(server, FOREIGNER)
+    queue = "arn:aws:sqs:us-east-1:111111111111:q"
+    assert refused(lambda: foreigner.list_tags(Resource=ARN))[1] == "AccessDeniedException"
+    assert refused(lambda: foreigner.get_resource_policy(ResourceArn=ARN))[1] == "AccessDeniedException"
+    assert refused(lambda: foreigner.create_event_source_mapping(FunctionName=ARN, EventSourceArn=queue))[1] == (
+        "AccessDeniedException"
+    )

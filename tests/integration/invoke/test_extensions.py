@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -114,6 +115,27 @@ def test_extensions_in_python_and_in_shell_see_invocations_and_the_end(start_rie
     server.stop()
     assert "watcher SHUTDOWN spindown" in server.output
     assert '"shutdownReason":"spindown"' in server.output
+
+
+def test_of_many_invocations_at_once_each_is_told_and_reported_once_and_every_extension_is_bidden_farewell(
+    start_rie: Callable[..., RieServer],
+) -> None:
+    server = start_rie(executor="process", max_environments=4)
+    client = server.client(max_pool_connections=8)
+    create(client, "busy", INTERNAL, Timeout=20, Layers=[layer_of(client, "python", {"watcher": PYTHON})])
+
+    def one(number: int) -> str:
+        answer = invoke(client, "busy", LogType="Tail" if number % 5 == 0 else "None")
+        assert answer.error is None
+        return answer.request_id
+
+    with ThreadPoolExecutor(8) as threads:
+        invoked = sorted(threads.map(one, range(200)))
+    server.stop()
+    assert sorted(re.findall(r"watcher INVOKE (\S+)", server.output)) == invoked
+    assert sorted(re.findall(r"REPORT RequestId: (\S+)", server.output)) == invoked
+    begun = server.output.count("EXTENSION\tName: watcher")
+    assert server.output.count("watcher SHUTDOWN spindown") == begun > 0
 
 
 def test_a_timeout_and_a_crash_of_the_runtime_are_told_to_extensions(start_rie: Callable[..., RieServer]) -> None:

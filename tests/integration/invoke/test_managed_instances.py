@@ -85,6 +85,8 @@ def test_a_crash_of_the_environment_fails_what_runs_there_and_a_new_one_is_start
 def test_the_configuration_is_shown_and_excludes_what_aws_does_not_offer_with_it(crowd: Any) -> None:
     shown = crowd.get_function_configuration(FunctionName="crowd")["CapacityProviderConfig"]
     assert shown == provider()
+    reserved = error_of(crowd.put_function_concurrency, FunctionName="crowd", ReservedConcurrentExecutions=1)
+    assert reserved[:2] == (400, "InvalidParameterValueException")
     crowd.publish_version(FunctionName="crowd")
     ahead = error_of(
         crowd.put_provisioned_concurrency_config,

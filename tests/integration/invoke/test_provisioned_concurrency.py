@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.conftest import RieServer, wait_until
 from tests.integration.invoke.deploying import create, invoke
+from tests.integration.invoke.test_restart import crash
 
 SOURCE = """
     import os, time
@@ -42,7 +43,7 @@ def test_the_first_invocation_finds_a_runtime_that_is_there_also_after_a_crash_o
     assert first.payload["type"] == "provisioned-concurrency"
     assert "Init Duration" in first.log
     assert invoke(client, "f").payload["type"] == "on-demand", "$LATEST has environments of its own"
-    rie.stop()
+    crash(rie)
     rie.restart()
     client = rie.client()
     wait_ready(client, 2)

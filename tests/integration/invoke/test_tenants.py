@@ -66,6 +66,8 @@ def test_the_configuration_is_shown_and_excludes_what_starts_environments_ahead(
         ProvisionedConcurrentExecutions=1,
     )
     assert ahead[:2] == (400, "InvalidParameterValueException")
+    url = error_of(tenants.create_function_url_config, FunctionName="tenants", AuthType="NONE")
+    assert url[:2] == (400, "InvalidParameterValueException")
     snap = error_of(
         tenants.update_function_configuration, FunctionName="tenants", SnapStart={"ApplyOn": "PublishedVersions"}
     )

@@ -95,6 +95,22 @@ def test_a_layer_of_another_account_is_refused_until_it_is_shared(client: Any, n
     )
 
 
+def test_what_is_stored_in_another_account_does_not_exist_here(client: Any, neighbour: Any) -> None:
+    publishers = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:111111111111:/signing-profiles/any/abc"]}
+    theirs = neighbour.create_code_signing_config(AllowedPublishers=publishers)["CodeSigningConfig"]
+    arn = theirs["CodeSigningConfigArn"]
+    unknown = (404, "ResourceNotFoundException", f"The Lambda code signing configuration {arn} can not be found.")
+    assert error_of(client.get_code_signing_config, CodeSigningConfigArn=arn) == unknown
+    assert error_of(client.delete_code_signing_config, CodeSigningConfigArn=arn) == unknown
+    assert error_of(client.list_tags, Resource=arn) == unknown
+    assert error_of(create, client, CodeSigningConfigArn=arn)[1] == "CodeSigningConfigNotFoundException"
+    provider = "arn:aws:lambda:us-east-1:111111111111:capacity-provider:big"
+    assert error_of(client.get_capacity_provider, CapacityProviderName=provider)[:2] == (
+        404,
+        "ResourceNotFoundException",
+    )
+
+
 def test_an_arn_of_another_region_is_not_reachable(control_plane: ControlPlane, client: Any) -> None:
     elsewhere = control_plane.client("eu-west-1")
     create(elsewhere)

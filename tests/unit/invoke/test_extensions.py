@@ -1,9 +1,11 @@
 """What the presence of extensions changes: when phases end, who is told what, and how environments go."""
 
+from dataclasses import replace
+
 import pytest
 
 from rie_server.errors import RuntimeApiError
-from tests.unit.invoke.conftest import Runtime, Stage
+from tests.unit.invoke.conftest import Runtime, Stage, function_version
 from tests.unit.invoke.players import ExtensionPlayer
 
 
@@ -99,6 +101,22 @@ def test_an_internal_extension_cannot_ask_for_shutdown_events(stage: Stage) -> N
     stage.invoke("a")
     with refused("Extension.InvalidEventType"):
         ExtensionPlayer(stage, stage.runtime()).register("INVOKE", "SHUTDOWN")
+
+
+def test_where_several_invocations_run_at_a_time_extensions_are_told_of_the_end_alone(stage: Stage) -> None:
+    stage.catalog.functions["orders"] = replace(function_version(), max_concurrency=3)
+    stage.executor.extensions = ("watcher",)
+    stage.invoke("a")
+    runtime = stage.runtime()
+    extension = ExtensionPlayer(stage, runtime)
+    with refused("Extension.InvalidEventType"):
+        extension.register("INVOKE", "SHUTDOWN")
+    extension.register("SHUTDOWN").next()
+    runtime.next()
+    assert runtime.request_id == "a"
+    stage.fleet.close()
+    stage.supervisor.close()
+    assert extension.events == ["SHUTDOWN"]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +235,17 @@ def test_a_caller_who_wants_the_log_waits_for_its_end(stage: Stage) -> None:
     assert tail is not None
     assert b"REPORT RequestId: a" in tail
     assert stage.front_controller.running == 0
+
+
+def test_an_idle_environment_keeps_nothing_of_its_last_invocation(stage: Stage) -> None:
+    runtime, extension = with_internal(stage, "INVOKE")
+    environment = stage.fleet.roster.environments[runtime.id]
+    assert environment.extensions is not None
+    runtime.respond()
+    assert environment.extensions.ending is not None
+    runtime.next()
+    extension.next()
+    assert environment.extensions.ending is None
 
 
 def test_an_extension_without_invoke_events_is_not_waited_for(stage: Stage) -> None:

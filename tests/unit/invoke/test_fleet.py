@@ -1,5 +1,6 @@
 """Where an invocation goes, and which environments live."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -289,3 +290,21 @@ def test_the_stage_is_settled_when_whoever_has_answered_is_idle_again(stage: Sta
     assert not stage.fleet.is_settled()
     runtime.next()
     assert stage.fleet.is_settled()
+
+
+def test_a_warm_invocation_leaves_nothing_for_the_garbage_collector(stage: Stage) -> None:
+    stage.invoke("first")
+    runtime = stage.runtime().next()
+    runtime.respond()
+    runtime.next()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(10):
+            stage.invoke(f"warm-{number}")
+            runtime.respond()
+            runtime.next()
+        runtime.got.clear()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rie_server.errors import ResourceConflictException, TooManyRequestsException
-from rie_server.invoke.provisioning import Provisioning
+from rie_server.invoke.provisioning import TOO_MANY, Provisioning
 from rie_server.model.arn import LATEST, FunctionArn
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
@@ -216,6 +216,15 @@ def test_a_house_that_is_full_gives_up_its_idle_environments_and_waits_for_the_b
     stage.clock.advance(1.1)
     assert other.running.stopped
     assert len(stage.executor.started) == 4
+
+
+def test_more_than_the_house_can_ever_hold_is_told_as_a_failure(tmp_path: Path) -> None:
+    stage = Provisioned(tmp_path, max_environments=2)
+    stage.provision(live={"1": 3})
+    stage.ready()
+    assert stage.figures() == (2, 2, "FAILED", TOO_MANY.format(most=2))
+    stage.provision(live={"1": 2})
+    assert stage.figures() == (2, 2, "READY", None)
 
 
 def test_nobody_elses_need_takes_them_away(tmp_path: Path) -> None:

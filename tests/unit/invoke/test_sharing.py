@@ -244,3 +244,47 @@ def test_closing_refuses_what_runs_and_stops_everything(shared: Stage) -> None:
     assert all(shared.results[request_id].refusal is not None for request_id in "abcd")
     assert all(one.stopped for one in shared.executor.started)
     assert host
+
+
+def test_a_worker_may_stream_while_others_answer(shared: Stage) -> None:
+    for request_id in "ab":
+        shared.invoke(request_id)
+    first, second, _ = workers(shared)
+    stream = shared.mailbox.begin_response(
+        first.id, "a", "text/plain", lambda _: None, runtime_id=first.got[-1].runtime_id
+    )
+    stream.write(b"one, ")
+    second.respond()
+    stream.write(b"two")
+    stream.finish(None)
+    assert shared.results["a"].payload == b"one, two"
+    assert host(shared).working == set()
+    first.next()
+    second.next()
+    for request_id in "cde":
+        shared.invoke(request_id)
+    assert len(shared.executor.started) == 1
+
+
+def test_a_stream_that_is_late_fails_alone(shared: Stage) -> None:
+    shared.invoke("a")
+    first, second, _ = workers(shared)
+    stream = shared.mailbox.begin_response(first.id, "a", "text/plain", lambda _: None)
+    stream.write(b"one")
+    shared.clock.advance(3)
+    assert shared.error_of("a")["errorType"] == "Sandbox.Timedout"
+    shared.invoke("b")
+    assert "b" in {one.request_id for one in (second, _) if one.got}
+    assert not shared.runtime().running.stopped
+
+
+def test_an_environment_whose_workers_do_not_come_back_is_ended_after_a_while(shared: Stage) -> None:
+    shared.fleet.begin_sweeping()
+    shared.invoke("a")
+    (worker,) = workers(shared, 1)
+    worker.respond()
+    shared.clock.advance(59)
+    assert not shared.runtime().running.stopped
+    shared.clock.advance(70)
+    assert shared.runtime().running.stopped
+    assert shared.fleet.roster.pools == {}

@@ -106,3 +106,15 @@ def test_an_image_is_published_together_with_its_function(deployments: Deploymen
     live = at(deployments, "live", "shop")
     assert (live.version, live.life.state) == ("1", State.ACTIVE)
     assert deployments.actions(template) == [("shop", "unchanged")]
+
+
+def test_provisioned_concurrency_is_as_the_template_says(deployments: Deployments) -> None:
+    provisioned = ", ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: %d}"
+    deployments.deploy(TEMPLATE % (AUTO + provisioned % 2))
+    assert {key: one.executions for key, one in deployments.record().provisioned.items()} == {"live": 2}
+    assert deployments.actions(TEMPLATE % (AUTO + provisioned % 2)) == [("hello", "unchanged")]
+    change_code(deployments, "def handler(event, context): return 2")
+    assert deployments.actions(TEMPLATE % (AUTO + provisioned % 1)) == [("hello", "updated")]
+    assert {key: one.executions for key, one in deployments.record().provisioned.items()} == {"live": 1}
+    assert deployments.actions(TEMPLATE % AUTO) == [("hello", "updated")]
+    assert deployments.record().provisioned == {}

@@ -5,6 +5,7 @@ Whatever comes: no 5xx, no exception, one answer for every invocation, and books
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -14,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rie_server.api.exchange import Deferred, Reply, Request
 from rie_server.api.runtime_api.extensions import ExtensionsApi
 from rie_server.api.runtime_api.operations import RuntimeApi
-from rie_server.model.environment import RuntimeState
+from rie_server.invoke.sharing import SharedEnvironment
+from rie_server.model.environment import INITIALIZING, RuntimeState
 from rie_server.model.extension import ExtensionState
 from tests.fakes.executor import FakeRunning
 from tests.unit.invoke.conftest import Stage
@@ -29,6 +31,8 @@ PATHS = st.sampled_from(
         f"{RUNTIME}invocation/r1/error",
         f"{RUNTIME}invocation//response",
         f"{RUNTIME}init/error",
+        f"{RUNTIME}restore/next",
+        f"{RUNTIME}restore/error",
         f"{EXTENSION}register",
         f"{EXTENSION}event/next",
         f"{EXTENSION}init/error",
@@ -46,6 +50,7 @@ HEADERS = st.dictionaries(
             "lambda-extension-function-error-type",
             "lambda-runtime-function-error-type",
             "lambda-runtime-function-response-mode",
+            "lambda-runtime-invocation-id",
         ]
     ),
     st.one_of(st.sampled_from(["", "outside", "streaming", "accountId"]), st.text(max_size=40)),
@@ -93,9 +98,14 @@ class Routers(RuleBasedStateMachine):
         self.gone: set[tuple[str, str]] = set()
         self.admitted: list[str] = []
 
-    @initialize(external=st.booleans())
-    def begin(self, external: bool) -> None:
+    @initialize(external=st.booleans(), kind=st.sampled_from(["usual", "snap start", "shared"]))
+    def begin(self, external: bool, kind: str) -> None:
         self.stage.executor.extensions = ("outside",) if external else ()
+        self.stage.catalog.functions["orders"] = replace(
+            self.stage.catalog.functions["orders"],
+            snap_start=kind == "snap start",
+            max_concurrency=2 if kind == "shared" else None,
+        )
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -108,7 +118,7 @@ class Routers(RuleBasedStateMachine):
         answer = self.routes.get((method, path), self.runtime_api)(request)
         if isinstance(answer, Deferred):
             answer = answer.wait(0)
-        assert answer is None or answer.status in (200, 202, 400, 403, 404, 413), answer.body
+        assert answer is None or answer.status in (200, 202, 400, 403, 404, 410, 413), answer.body
         return answer
 
     def running(self, number: int) -> FakeRunning:
@@ -131,8 +141,20 @@ class Routers(RuleBasedStateMachine):
     def runtime_answers(self, number: int, kind: str) -> None:
         running = self.running(number)
         environment = self.stage.fleet.roster.environments.get(running.spec.environment_id)
-        request_id = (environment.last_request_id if environment else None) or "r0"
+        if isinstance(environment, SharedEnvironment):
+            working = sorted(seat.last_request_id or "" for seat in environment.working)
+            request_id = working[number % len(working)] if working else "r0"
+        else:
+            request_id = (environment.last_request_id if environment else None) or "r0"
         self.call(running, "POST", f"{RUNTIME}invocation/{request_id}/{kind}", b'"done"')
+
+    @precondition(lambda self: self.stage.executor.started)
+    @rule(number=st.integers(0, 5), fails=st.booleans())
+    def runtime_is_restored(self, number: int, fails: bool) -> None:
+        running = self.running(number)
+        reply = self.call(running, "GET", f"{RUNTIME}restore/next")
+        if fails and reply is not None and reply.status == 200:
+            self.call(running, "POST", f"{RUNTIME}restore/error", b"{}")
 
     @precondition(lambda self: self.stage.executor.started)
     @rule(number=st.integers(0, 5), name=st.sampled_from(NAMES), invoke=st.booleans(), shutdown=st.booleans())
@@ -212,8 +234,10 @@ class Routers(RuleBasedStateMachine):
         roster = self.stage.fleet.roster
         for pool in roster.pools.values():
             states = [one.state for one in pool.environments]
-            begins = [one for one in pool.environments if one.state in (RuntimeState.STARTED, RuntimeState.INIT_ERROR)]
-            assert pool.finishing == states.count(RuntimeState.RESPONSE_SENT)
+            begins = [one for one in pool.environments if one.state in INITIALIZING]
+            hosts = [one for one in pool.environments if isinstance(one, SharedEnvironment)]
+            finishing = sum(one.finishing for one in hosts)
+            assert pool.finishing == (finishing if hosts else states.count(RuntimeState.RESPONSE_SENT))
             assert pool.starting == len([one for one in begins if not one.bound])
             assert set(pool.idle) <= {one for one in pool.environments if one.state is RuntimeState.READY}
         assert set(roster.environments) == {one.id for pool in roster.pools.values() for one in pool.environments}

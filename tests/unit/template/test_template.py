@@ -166,9 +166,9 @@ def test_node_code_in_the_template_becomes_a_js_file() -> None:
 def test_what_is_not_carried_out_is_named_and_may_hold_anything() -> None:
     work = function(
         "Handler: a.b, Runtime: python3.12, Events: {Api: {Type: Api, Properties: {RestApiId: !Ref Elsewhere}}}, "
-        "ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 5}, Policies: [!Ref Elsewhere]"
+        "DeploymentPreference: {Role: !Ref Elsewhere}, Policies: [!Ref Elsewhere]"
     )
-    assert work.ignored == ("ProvisionedConcurrencyConfig", "Events.Api")
+    assert work.ignored == ("DeploymentPreference", "Events.Api")
 
 
 def test_resources_that_are_no_functions_and_functions_whose_condition_fails_are_left_out() -> None:

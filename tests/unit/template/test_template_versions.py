@@ -38,6 +38,27 @@ def test_auto_publish_alias_publishes_changed_code_and_points_its_alias_at_it() 
     assert not function("AutoPublishAlias: live, AutoPublishAliasAllProperties: true").versions.only_for_code
 
 
+def test_provisioned_concurrency_is_the_aliass() -> None:
+    config = "ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: '2'}"
+    (alias,) = function(f"AutoPublishAlias: live, {config}").versions.aliases
+    assert alias == TemplateAlias(name="live", weights={}, provisioned=2)
+    rest = resource("Edge", "Alias", f"Name: edge, FunctionVersion: '1', {config}")
+    assert function(rest=rest).versions.aliases == (TemplateAlias(name="edge", version="1", weights={}, provisioned=2),)
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ("ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 2}", "needs AutoPublishAlias"),
+        ("AutoPublishAlias: live, ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 0}", "from 1 on"),
+        ("AutoPublishAlias: live, ProvisionedConcurrencyConfig: {}", "from 1 on"),
+    ],
+)
+def test_provisioned_concurrency_that_sam_would_refuse_is_refused(properties: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"ProvisionedConcurrencyConfig.*{message}"):
+        function(properties)
+
+
 def test_with_auto_publish_alias_the_event_invoke_config_is_the_aliass() -> None:
     config = f"EventInvokeConfig: {{DestinationConfig: {{OnFailure: {{Type: SQS, Destination: '{QUEUE}'}}}}}}"
     members = {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}}
