@@ -281,6 +281,33 @@ def test_a_crash_of_the_function_is_tried_again_from_the_last_checkpoint(world: 
     assert [one["Id"] for one in event["InitialExecutionState"]["Operations"][1:]] == ["step"]
 
 
+def test_whatever_goes_wrong_with_an_invocation_it_is_tried_again(world: World) -> None:
+    def break_down(_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    world.invoker.decide = break_down
+    arn = world.begin()
+    wait_until(lambda: world.invoker.requests and world.runner.is_settled())
+    assert world.executions.get(arn).execution.invocation is None
+    world.invoker.decide = lambda _: None
+
+    world.clock.advance(1)
+
+    world.running()
+
+
+def test_more_updates_than_an_execution_may_have_are_refused_before_they_are_looked_at(world: World) -> None:
+    world.begin()
+    event = world.running()
+    updates = [{"Id": str(number), "Type": "STEP", "Action": "SUCCEED"} for number in range(6001)]
+
+    with pytest.raises(InvalidParameterValueException, match="operation count"):
+        world.save(event, *updates)
+    with pytest.raises(InvalidParameterValueException, match="operation count"):
+        world.save(event, *updates[:3000])
+    world.save(event, *updates[:2999])
+
+
 def test_a_throttled_invocation_is_tried_again(world: World) -> None:
     world.invoker.decide = lambda _: TooManyRequestsException("ConcurrentInvocationLimitExceeded")
     arn = world.begin()
