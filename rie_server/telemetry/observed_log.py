@@ -119,6 +119,7 @@ class ObservedLog:
         self._telemetry.line("function", record.text.decode("utf-8", "replace"), record.at_epoch_seconds)
 
     def answered(self, answer: RuntimeAnswer) -> None:
+        self._inner.answered(answer)
         self._told(answer.request_id).answered(answer)
 
     def runtime_ready(self) -> None:

@@ -248,6 +248,19 @@ def test_a_function_that_logs_in_json_is_told_in_objects(
     assert older.events[0]["record"] == '{"level":"DEBUG","message":"m"}'
 
 
+def test_the_log_itself_is_told_what_subscribers_are_told(
+    make_environment: Callable[[LogSettings], Environment],
+) -> None:
+    environment = make_environment(LogSettings(is_json=True, system_level="DEBUG"))
+    environment.subscribe("platform")
+    environment.end_init()
+    environment.invoke("r1")
+    environment.writer.flush()
+    lines = [line.removeprefix("[orders] ") for line in "".join(environment.shown).splitlines()]
+    done = next(json.loads(line) for line in lines if "platform.runtimeDone" in line)
+    assert done["record"]["metrics"]["producedBytes"] == 42
+
+
 def test_a_version_without_later_members_leaves_them_out(environment: Environment) -> None:
     environment.log.init_started()
     connection = environment.subscribe("platform", schema_version="2022-07-01")
