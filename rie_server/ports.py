@@ -247,6 +247,9 @@ class EnvironmentLog(Protocol):
     def finished(self, report: InvocationReport) -> bytes:
         """Writes END and REPORT; returns the invocation's last 4 KB from START on (``X-Amz-Log-Result``) if wanted."""
 
+    def flush(self) -> None:
+        """The environment is about to end: subscribers get at once what waits for them."""
+
     def close(self) -> None: ...
 
 

@@ -27,7 +27,7 @@ class TelemetryWiring:
         )
         self._writer = LogWriter(directory=settings.data_dir / "logs", clock=clock, delivery=self._cloudwatch)
         self._subscriptions = Subscriptions(
-            logs=self._writer, clock=clock, connector=EnvironmentListeners(identities.address_of)
+            logs=self._writer, clock=clock, connector=EnvironmentListeners(identities.addresses_of)
         )
         self.traces = make_traces(settings, clock)
         self.logs: LogFactory = self._subscriptions

@@ -66,3 +66,43 @@ while :; do
     case $event in *SHUTDOWN*) exit 0 ;; esac
 done
 """
+
+# Subscribes to telemetry and prints what it gets. It binds to the name that AWS documents, so the server must reach the
+# address to which this name leads in the environment.
+LISTENER = """#!/usr/bin/env python3
+import http.server, json, os, threading, urllib.request
+
+BASE = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}"
+
+def call(method, path, body=None, **headers):
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(BASE + path, data, names, method=method)) as reply:
+        return reply.headers, json.load(reply)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        for event in json.loads(self.rfile.read(int(self.headers["Content-Length"]))):
+            if event["type"] != "extension":
+                print("GOT " + json.dumps(event), flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_): pass
+
+server = http.server.ThreadingHTTPServer(("sandbox.localdomain", 4243), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+headers, _ = call("POST", "/2020-01-01/extension/register", {"events": ["INVOKE", "SHUTDOWN"]},
+                  Lambda_Extension_Name="listener")
+identifier = headers["Lambda-Extension-Identifier"]
+request = {
+    "schemaVersion": "2022-12-13", "types": ["platform", "function", "extension"], "buffering": {"timeoutMs": 25},
+    "destination": {"protocol": "HTTP", "URI": "http://sandbox.localdomain:4243/"},
+}
+_, answer = call("PUT", "/2022-07-01/telemetry", request, Lambda_Extension_Identifier=identifier)
+print("SUBSCRIBED", answer, flush=True)
+NEXT = "/2020-01-01/extension/event/next"
+while call("GET", NEXT, Lambda_Extension_Identifier=identifier)[1]["eventType"] == "INVOKE":
+    pass
+"""

@@ -25,6 +25,7 @@ from benchmarks.scenarios import (
     server_start,
     sqs,
     streaming,
+    telemetry,
     throughput,
     warm_invoke,
 )
@@ -44,6 +45,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     streaming,
     control_plane,
     internal_extension,
+    telemetry,
     idle_environments,
     many_functions,
     sqs,

@@ -7,18 +7,13 @@ least that, so that is what is promised. Neither hands its events to another pro
 Every clock starts with the first record that is read, and stops when every record has been processed.
 """
 
-import json
-import subprocess
-import sys
-import time
 import uuid
 from functools import partial
 from typing import Any
 
 from benchmarks.contenders.server import Server, running_server
 from benchmarks.figures import ScenarioResult, ratio_check, skipped
-from benchmarks.load import REPOSITORY
-from benchmarks.processes import ContenderFailed
+from benchmarks.mappings import PATH, consumed, polled, wait_for
 from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "kafka"
@@ -31,9 +26,6 @@ BODY = b'{"order": "0123456789", "text": "' + 165 * b"x" + b'"}'
 BARE, LOOP, OURS = "bare consumer", "consumer with events", "server"
 METRIC = "records per second"
 ROUNDS_AT_MOST = 5
-SECONDS_AT_MOST = 60.0
-LOOK_SECONDS = 0.01
-MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
 
 
 def run(effort: Effort) -> ScenarioResult:
@@ -80,54 +72,28 @@ def _filled_topic(broker: Any, records: int) -> str:
 
 def _bare(broker: Any, *, records: int, events: bool) -> Metrics:
     topic = _filled_topic(broker, records)
-    plan: dict[str, Any] = {
-        "servers": broker.plaintext,
-        "topic": topic,
-        "group": topic,
-        "messages": records,
-        "batch": BATCH,
-    }
-    plan |= {"events": events}
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bare_kafka_consumer"],
-        input=json.dumps(plan),
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        timeout=SECONDS_AT_MOST,
-        check=False,
-    )
-    if done.returncode:
-        raise ContenderFailed(done.stderr)
-    outcome = json.loads(done.stdout)
-    return {
-        (METRIC, "/s"): records / outcome["wall_seconds"],
-        ("consumer's processor time", "us"): outcome["cpu_seconds"] / records * 1e6,
-    }
+    plan = {"servers": broker.plaintext, "topic": topic, "group": topic, "messages": records, "batch": BATCH}
+    return consumed("benchmarks.bare_kafka_consumer", {**plan, "events": events}, metric=METRIC, count=records)
 
 
 def _mapped(server: Server, broker: Any, *, records: int) -> Metrics:
-    contender = server.as_contender(FUNCTION)
     name = _mapping(server, broker, _filled_topic(broker, records))
-    _wait(server, name, lambda one: one["counts"]["polled"] > 0)
-    served, ran = contender.server_cpu_seconds(), contender.runtime_cpu_seconds()
-    begun = time.perf_counter()
-    _wait(server, name, lambda one: one["counts"]["invoked"] >= records and not one["in_flight"])
-    seconds = time.perf_counter() - begun
-    served, ran = contender.server_cpu_seconds() - served, contender.runtime_cpu_seconds() - ran
-    server.call("DELETE", f"{MAPPINGS_PATH}/{name}")
-    return {
-        (METRIC, "/s"): records / seconds,
-        ("server's processor time", "us"): served / records * 1e6,
-        ("runtimes' processor time", "us"): ran / records * 1e6,
-    }
+    return polled(
+        server,
+        FUNCTION,
+        name,
+        begin=lambda: wait_for(server, name, lambda one: one["counts"]["polled"] > 0),
+        is_through=lambda one: one["counts"]["invoked"] >= records and not one["in_flight"],
+        metric=METRIC,
+        count=records,
+    )
 
 
 def _mapping(server: Server, broker: Any, topic: str) -> str:
     network = [{"Type": "VPC_SUBNET", "URI": "subnet:subnet-1"}, {"Type": "VPC_SECURITY_GROUP", "URI": "sg-1"}]
     made = server.call(
         "POST",
-        MAPPINGS_PATH,
+        PATH,
         {
             "FunctionName": FUNCTION,
             "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": [broker.plaintext]}},
@@ -138,11 +104,3 @@ def _mapping(server: Server, broker: Any, topic: str) -> str:
         },
     )
     return str(made["UUID"])
-
-
-def _wait(server: Server, name: str, is_so: Any) -> None:
-    deadline = time.perf_counter() + SECONDS_AT_MOST
-    while not any(is_so(one) for one in server.call("GET", "/_rie/mappings")["mappings"] if one["uuid"] == name):
-        if time.perf_counter() > deadline:
-            raise ContenderFailed("the mapping did not get so far in time")
-        time.sleep(LOOK_SECONDS)

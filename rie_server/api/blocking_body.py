@@ -90,7 +90,9 @@ class BlockingRequestBody:
             self._may_read.set()
 
     def read_all(self, source: Readable) -> None:
-        """Returns when the body has ended. An ordinary server hides trailers, and takes some for a broken body."""
+        """Returns when the body has ended. An ordinary server hides trailers, and takes some for a broken body; it may
+        hand over whole blocks only.
+        """
         try:
             while data := source.read(_READ_BYTES):
                 self.stream.write(data)

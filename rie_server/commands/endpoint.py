@@ -3,9 +3,12 @@
 Proxies of the machine are not asked: the server is next door.
 """
 
+import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 
@@ -39,13 +42,32 @@ def send(method: str, url: str, *, body: bytes | None = None, headers: dict[str,
     Raises:
         RequestFailedError: one line: AWS's code and message, or how to start a server.
     """
+    with _opened(method, url, body, headers) as response:
+        return Answer(headers=response.headers, body=response.read())
+
+
+def receive(method: str, url: str, *, body: bytes, headers: dict[str, str]) -> Iterator[bytes]:
+    """The body of a successful request's answer, in the pieces in which it comes.
+
+    Raises:
+        RequestFailedError: as ``send``.
+    """
+    with _opened(method, url, body, headers) as response:
+        while data := response.read1():
+            yield data
+
+
+@contextmanager
+def _opened(
+    method: str, url: str, body: bytes | None, headers: dict[str, str] | None
+) -> Iterator[http.client.HTTPResponse]:
     if not url.startswith(("http://", "https://")):
         raise RequestFailedError(f"{url} is no http:// or https:// address.")
     request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)  # noqa: S310 - checked above
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=ANSWER_SECONDS) as response:
-            return Answer(headers=response.headers, body=response.read())
+            yield response
     except urllib.error.HTTPError as refused:
         with refused:
             raise RequestFailedError(_refusal(refused.code, refused.headers, refused.read())) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rie_server.executors.cgroup import Cgroup, kill_and_remove
 from rie_server.executors.leftovers import kill_marked, kill_session
+from rie_server.model.telemetry_subscription import HOSTS
 from rie_server.owner import current_owner, is_alive, start_ticks
 from rie_server.ports import Clock
 
@@ -25,6 +26,18 @@ class EnvironmentFolder:
     @property
     def temporary_files(self) -> Path:
         return self.path / "tmp"
+
+    @property
+    def hosts(self) -> Path:
+        """A hosts file of the environment's own."""
+        return self.path / "hosts"
+
+    def write_hosts(self, address: str) -> None:
+        """This machine's names, and those by which the environment knows itself, at ``address``."""
+        with contextlib.suppress(OSError):
+            known = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+            own = f"{address} {' '.join(HOSTS)}"
+            self.hosts.write_text(f"{known.rstrip()}\n{own}\n", encoding="utf-8")
 
     @property
     def marker(self) -> bytes:

@@ -20,8 +20,11 @@ log = logging.getLogger(__name__)
 
 LAYERS_ROOT = Path("/opt")
 
-# $0 is the layers' folder, the rest what is to run; ``exec`` keeps it the process that was started.
-_SCRIPT = 'mount -o bind,ro "$0" /opt && exec "$@"'
+# $0 is the layers' folder, $1 the hosts file, the rest what is to run; ``exec`` keeps it the process that was started.
+# A machine without a hosts file of its own has nothing to lay it over.
+_SCRIPT = (
+    'mount -o bind,ro "$0" /opt && { mount -o bind,ro "$1" /etc/hosts 2>/dev/null || true; } && shift && exec "$@"'
+)
 _PROBE = 'mount -o bind,ro "$0" /opt && [ -e /opt/seen ] && ! touch /opt/written 2>/dev/null'
 _PROBE_SECONDS = 10
 
@@ -32,11 +35,12 @@ class LayerMounts:
         self._looked = False
         self._start: list[str] = []
 
-    def prefix(self, layers: Path, needed: Sequence[Path]) -> list[str]:
+    def prefix(self, layers: Path, needed: Sequence[Path], *, hosts: Path) -> list[str]:
         """The start of a command line whose process sees ``layers`` at ``/opt``; empty where that cannot be.
 
         Args:
             needed: what the process must go on to see.
+            hosts: what it sees as ``/etc/hosts``.
         """
         own = (*needed, layers, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve())
         if any(path.is_relative_to(LAYERS_ROOT) for path in own):
@@ -48,7 +52,7 @@ class LayerMounts:
                 if not self._start:
                     log.info("layers cannot be mounted here: processes find them by their search paths, not at /opt")
             start = self._start
-        return [*start, _SCRIPT, str(layers)] if start else []
+        return [*start, _SCRIPT, str(layers), str(hosts)] if start else []
 
 
 def _look() -> list[str]:

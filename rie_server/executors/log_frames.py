@@ -10,7 +10,7 @@ kind), and the message; big-endian. Pure state, one owner at a time: not thread-
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rie_server.executors.lines import LINE_BYTES_MAXIMUM, LineSplitter
 from rie_server.model.log_record import LogRecord
@@ -37,13 +37,13 @@ class OutputReader:
         self._lines = LineSplitter()
         self._frame = b""
 
-    def feed(self, data: bytes) -> list[Output]:
+    def feed(self, data: bytes) -> Sequence[Output]:
         """What ``data`` completes."""
         if not self._frame and _MARK not in data and not data.endswith(_BEGINNINGS):
-            return list[Output](self._lines.feed(data))
+            return self._lines.feed(data)
         return self._take_apart(self._frame + data)
 
-    def flush(self, *, ended: bool = False) -> list[Output]:
+    def flush(self, *, ended: bool = False) -> Sequence[Output]:
         """What came after the last newline, if anything did. A frame that is under way is left to be completed.
 
         Args:
@@ -52,7 +52,7 @@ class OutputReader:
         if self._frame and (ended or not self._frame.startswith(_MARK)):
             text, self._frame = self._frame, b""
             return [*self._lines.feed(text), *self._lines.flush()]
-        return list[Output](self._lines.flush())
+        return self._lines.flush()
 
     def _take_apart(self, data: bytes) -> list[Output]:
         found: list[Output] = []

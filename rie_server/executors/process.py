@@ -80,15 +80,20 @@ class ProcessExecutor:
         layers = spec.function.layers_directory
         extensions = external_extensions(layers)
         check_number([path.name for path in extensions])
-        mount = [] if layers is None else self._layer_mounts.prefix(layers, [code_directory, Path(arguments[0])])
         holdings = self._holdings(spec)
         try:
+            runtime_api = self._endpoints.open_address(spec.environment_id)
+            mount = []
+            if layers is not None:
+                holdings.folder.write_hosts(runtime_api.rpartition(":")[0])
+                needed = [code_directory, Path(arguments[0])]
+                mount = self._layer_mounts.prefix(layers, needed, hosts=holdings.folder.hosts)
             variables = partial(
                 process_variables,
                 code_directory=code_directory,
                 interpreter=interpreter,
                 temporary_files=holdings.folder.temporary_files,
-                runtime_api=self._endpoints.open_address(spec.environment_id),
+                runtime_api=runtime_api,
                 layers=LAYERS_ROOT if mount else layers,
                 runtime=spec.function.runtime or "",
             )

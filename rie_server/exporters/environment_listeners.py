@@ -1,8 +1,8 @@
 """Delivers telemetry to listeners inside execution environments, over HTTP or TCP.
 
-The only addresses that are ever connected to are those of the environments themselves: 127.0.0.1 for processes, its own
-IP for a container. The host name in a subscription is for the ``Host`` header. One connection for each subscriber is
-kept; what an HTTP listener answers with anything but 2xx counts as not taken.
+The only addresses that are ever connected to are those of the environments themselves: its own IP for a container, its
+own loopback address or else 127.0.0.1 for a process. The host name in a subscription is for the ``Host`` header. One
+connection for each subscriber is kept; what an HTTP listener answers with anything but 2xx counts as not taken.
 """
 
 import contextlib
@@ -15,34 +15,33 @@ from rie_server.model.telemetry_subscription import ListenerAddress
 from rie_server.observing import TelemetryConnection
 
 CONNECT_SECONDS = 2.0
-# A frozen environment takes what it is sent when it thaws; one that has ended closes its connections.
-ANSWER_SECONDS = 30.0
 
-AddressOf = Callable[[str], str | None]
+AddressesOf = Callable[[str], Sequence[str]]
 
 
 class EnvironmentListeners:
     """Fills ``observing.TelemetryConnector``.
 
     Args:
-        address_of: the IP address at which an environment can be reached; None when it has ended.
+        addresses_of: the IP addresses at which an environment can be reached, to be tried in order; none when it has
+            ended.
     """
 
-    def __init__(self, address_of: AddressOf) -> None:
-        self._address_of = address_of
+    def __init__(self, addresses_of: AddressesOf) -> None:
+        self._addresses_of = addresses_of
 
     def connect(self, environment_id: str, listener: ListenerAddress) -> TelemetryConnection:
-        dial = Dial(environment_id, listener.port, self._address_of)
+        dial = Dial(environment_id, listener.port, self._addresses_of)
         return TcpListener(dial) if listener.protocol == "TCP" else HttpListener(dial, listener)
 
 
 class Dial:
     """Connects to one port of one environment, and ends the connection from another thread."""
 
-    def __init__(self, environment_id: str, port: int, address_of: AddressOf) -> None:
+    def __init__(self, environment_id: str, port: int, addresses_of: AddressesOf) -> None:
         self._environment_id = environment_id
         self._port = port
-        self._address_of = address_of
+        self._addresses_of = addresses_of
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._closed = False
@@ -53,11 +52,9 @@ class Dial:
         Raises:
             OSError: nobody listens, or the environment has ended.
         """
-        address = self._address_of(self._environment_id)
-        if address is None or self._closed:
-            raise ConnectionRefusedError("the environment has ended")
-        connected = socket.create_connection((address, self._port), CONNECT_SECONDS)
-        connected.settimeout(ANSWER_SECONDS)
+        connected = self._connect()
+        # An environment that is frozen takes what it is sent when it thaws: sent again, it would have it twice.
+        connected.settimeout(None)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._socket = connected
@@ -66,6 +63,15 @@ class Dial:
             connected.close()
             raise ConnectionAbortedError("the environment has ended")
         return connected
+
+    def _connect(self) -> socket.socket:
+        refusal: OSError = ConnectionRefusedError("the environment has ended")
+        for address in () if self._closed else self._addresses_of(self._environment_id):
+            try:
+                return socket.create_connection((address, self._port), CONNECT_SECONDS)
+            except OSError as refused:
+                refusal = refused
+        raise refusal
 
     def hang_up(self) -> None:
         """Ends a call that is under way."""
@@ -168,7 +174,7 @@ def _has_ended(connected: socket.socket) -> bool:
     except OSError:
         return True
     finally:
-        connected.settimeout(ANSWER_SECONDS)
+        connected.settimeout(None)
 
 
 def _as_os_error(refused: Exception) -> OSError:

@@ -115,6 +115,7 @@ class HttpProtocol(ConnectionState, asyncio.Protocol):
     def on_streamed(self, keep_alive: bool) -> None:
         if self._busy and not self._queue:
             self._keep_alive = keep_alive
+        self._settle_reading()  # whoever held the body has nothing to hold any more
 
     # --- replies ---
 

@@ -98,6 +98,7 @@ class Invocation:
                 function_error=function_error,
                 executed_version=self.function.version,
                 log_tail=log_tail if self.request.want_log_tail else None,
+                trace_header=None if self.trace is None else self.trace_header,
             )
         )
 

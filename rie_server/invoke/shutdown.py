@@ -87,6 +87,7 @@ class Shutdowns:
             if not extensions.is_told:
                 extensions.shut_down(shutdown_event(extensions.reason, deadline_epoch_ms=self._deadline(extensions)))
             is_over = not extensions.waited_for
+        environment.log.flush()
         extensions.deliver()
         if is_over:
             self._over(environment, extensions)

@@ -14,6 +14,8 @@ from rie_server.model.function import FunctionVersion
 
 # ``AWS_LAMBDA_INITIALIZATION_TYPE`` of an environment that somebody waits for.
 ON_DEMAND: Final = "on-demand"
+# Of one in which several invocations run at a time.
+MANAGED_INSTANCES: Final = "lambda-managed-instances"
 
 
 class RuntimeState(StrEnum):

@@ -39,6 +39,51 @@ def invoke_complete(
     return _frame(_INVOKE_COMPLETE, json.dumps(told, separators=(",", ":")).encode())
 
 
+class EventReader:
+    """Frames in whatever pieces they come. Not thread-safe."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[str, bytes]]:
+        """The events that ``data`` completes: ``:event-type`` and payload.
+
+        Raises:
+            ValueError: this is no event stream.
+        """
+        seen, events, start = self._seen, [], 0
+        seen += data
+        while len(seen) - start >= _AROUND_BYTES:
+            size, headers_size, checksum = struct.unpack_from(">III", seen, start)
+            if crc32(seen[start : start + 8]) != checksum or size < headers_size + _AROUND_BYTES:
+                raise ValueError("no frame of an event stream")
+            if len(seen) - start < size:
+                break
+            frame = bytes(seen[start : start + size])
+            if crc32(frame[:-4]) != int.from_bytes(frame[-4:]):
+                raise ValueError("a damaged frame of an event stream")
+            events.append((_event_type(frame[12 : 12 + headers_size]), frame[12 + headers_size : -4]))
+            start += size
+        del seen[:start]
+        return events
+
+
+def _event_type(headers: bytes) -> str:
+    at = 0
+    while at < len(headers):
+        name_end = at + 1 + headers[at]
+        kind, size = struct.unpack_from(">BH", headers, name_end)
+        if kind != _STRING:
+            break
+        value_end = name_end + 3 + size
+        if headers[at + 1 : name_end] == b":event-type":
+            return headers[name_end + 3 : value_end].decode()
+        at = value_end
+    raise ValueError("a frame without a type of event")
+
+
 def _frame(headers: bytes, payload: bytes | memoryview) -> bytes:
     lengths = struct.pack(">II", _AROUND_BYTES + len(headers) + len(payload), len(headers))
     head = lengths + struct.pack(">I", crc32(lengths)) + headers

@@ -58,6 +58,7 @@ class InvokeResult:
         refusal: the invocation was accepted and then could not be run at all (no environment came free, the server
             stops); the function never saw it, and ``payload`` is empty.
         durable_execution_arn: of the execution that this is the end of.
+        trace_header: of the trace that the invocation has become a part of; None where it was not sampled.
     """
 
     payload: bytes
@@ -66,6 +67,7 @@ class InvokeResult:
     log_tail: bytes | None = None
     refusal: LambdaError | None = None
     durable_execution_arn: str | None = None
+    trace_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,6 +119,9 @@ class Subscription:
                 count += 1
         except Exception as trouble:
             failure = self._failure_of(trouble)
+        if count == 0 and failure is None:
+            # Who asks again at once would ask for ever.
+            failure = SourceError("The subscription has ended before its first event")
         with suppress(Exception):  # it was broken already
             self._body.close()
         with self._changed:

@@ -27,8 +27,6 @@ class JsonLogStream:
         timestamp: the time now, ISO with milliseconds and Z.
     """
 
-    is_observed = False
-
     def __init__(
         self,
         function: FunctionVersion,
@@ -41,10 +39,13 @@ class JsonLogStream:
         self._environment_id = environment_id
         self.stream_name = stream_name
         self._settings = function.log_settings
+        # Only ``runtimeDone`` tells of the answer, and only this level lets it through.
+        self.is_observed = self._settings.system_level == "DEBUG"
         self._add = write
         self._timestamp = timestamp
         self._initialization_type = ON_DEMAND
-        self._tracing: dict[str, Any] | None = None
+        self._tracing: dict[str, dict[str, Any] | None] = {}
+        self._answers: dict[str, RuntimeAnswer] = {}
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
@@ -82,8 +83,10 @@ class JsonLogStream:
     ) -> None:
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
-        self._tracing = None if segments is None else platform_events.trace_context(trace_header, segments)
-        self._tell(platform_events.start(request_id, self._function.version, self._tracing, tenant_id))
+        tracing = None
+        if segments is not None:
+            tracing = self._tracing[request_id] = platform_events.trace_context(trace_header, segments)
+        self._tell(platform_events.start(request_id, self._function.version, tracing, tenant_id))
 
     def output(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
@@ -108,23 +111,28 @@ class JsonLogStream:
         self._tell(platform_events.subscription(kind, name, state, types))
 
     def finished(self, report: InvocationReport) -> bytes:
+        tracing = self._tracing.pop(report.request_id, None)
         done = platform_events.runtime_done(
             report.request_id,
             duration_ms=report.duration_ms,
             status=report.status,
             error_type=report.error_type,
-            tracing=self._tracing,
+            answer=self._answers.pop(report.request_id, None),
+            tracing=tracing,
         )
         self._tell(done)
-        self._tell(platform_events.report(report, self._function.memory_size_mb, tracing=self._tracing))
+        self._tell(platform_events.report(report, self._function.memory_size_mb, tracing=tracing))
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)
 
     def answered(self, answer: RuntimeAnswer) -> None:
-        """Nobody wants to know."""
+        self._answers[answer.request_id] = answer
 
     def runtime_ready(self) -> None:
         """Nothing waits for it."""
+
+    def flush(self) -> None:
+        """Nobody waits for anything."""
 
     def close(self) -> None:
         """Nothing is held open."""

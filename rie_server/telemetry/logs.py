@@ -177,7 +177,7 @@ class EnvironmentLogStream:
         self._function = function
         self._origin = origin
         self._add = add
-        self._segments: InvocationSegments | None = None
+        self._segments: dict[str, InvocationSegments] = {}
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
 
@@ -212,7 +212,8 @@ class EnvironmentLogStream:
         segments: InvocationSegments | None = None,
         tenant_id: str | None = None,
     ) -> None:
-        self._segments = segments
+        if segments is not None:
+            self._segments[request_id] = segments
         if want_tail:
             self._tail, self._tail_bytes = deque(), 0
         self._write(platform_lines.start(request_id, self._function.version, tenant_id))
@@ -236,8 +237,8 @@ class EnvironmentLogStream:
 
     def finished(self, report: InvocationReport) -> bytes:
         line = platform_lines.report(report, self._function.memory_size_mb)
-        if self._segments is not None:
-            line = f"{line}\n{platform_lines.traced(self._segments)}"
+        if self._segments and (segments := self._segments.pop(report.request_id, None)) is not None:
+            line = f"{line}\n{platform_lines.traced(segments)}"
         self._write(platform_lines.end(report.request_id), line)
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)[-LOG_TAIL_BYTES:]
@@ -247,6 +248,9 @@ class EnvironmentLogStream:
 
     def runtime_ready(self) -> None:
         """Nothing waits for it."""
+
+    def flush(self) -> None:
+        """Nobody waits for anything."""
 
     def close(self) -> None:
         """Nothing is held open."""

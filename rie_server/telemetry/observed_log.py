@@ -5,9 +5,8 @@ environment that nobody listens to pays nothing. Thread-safe as far as the log i
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from rie_server.model.environment import ON_DEMAND
+from rie_server.model.environment import MANAGED_INSTANCES, ON_DEMAND
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_record import LogRecord
@@ -16,6 +15,8 @@ from rie_server.model.tracing import InvocationSegments
 from rie_server.ports import Clock, EnvironmentLog
 from rie_server.telemetry import platform_events
 from rie_server.telemetry.environment_telemetry import EnvironmentTelemetry
+from rie_server.telemetry.platform_events import PlatformEvent
+from rie_server.telemetry.told_invocation import ToldInvocation
 
 
 class ObservedLog:
@@ -44,10 +45,7 @@ class ObservedLog:
         self._clock = clock
         self._on_close = on_close
         self._initialization_type = ON_DEMAND
-        self._tracing: dict[str, Any] | None = None
-        self._answer: RuntimeAnswer | None = None
-        self._answered_at = 0.0
-        self._is_done = False
+        self._running: dict[str, ToldInvocation] = {}
 
     # --- initialization -------------------------------------------------------------------------------------------
 
@@ -108,9 +106,9 @@ class ObservedLog:
         self._inner.started(
             request_id, want_tail=want_tail, trace_header=trace_header, segments=segments, tenant_id=tenant_id
         )
-        self._tracing = platform_events.trace_context(trace_header, segments)
-        self._answer, self._is_done = None, False
-        self._telemetry.platform(platform_events.start(request_id, self._function.version, self._tracing, tenant_id))
+        tracing = platform_events.trace_context(trace_header, segments)
+        self._running[request_id] = ToldInvocation(request_id, tracing, self._clock)
+        self._telemetry.platform(platform_events.start(request_id, self._function.version, tracing, tenant_id))
 
     def output(self, line: bytes) -> None:
         self._inner.output(line)
@@ -121,58 +119,40 @@ class ObservedLog:
         self._telemetry.line("function", record.text.decode("utf-8", "replace"), record.at_epoch_seconds)
 
     def answered(self, answer: RuntimeAnswer) -> None:
-        self._answer, self._answered_at = answer, self._clock.monotonic()
+        self._told(answer.request_id).answered(answer)
 
     def runtime_ready(self) -> None:
         """Before the invocation is over: an extension may wait for ``runtimeDone`` until it asks for its next event."""
-        answer = self._answer
-        if answer is not None and not self._is_done:
-            self._tell_done(answer.request_id, answer.duration_ms, None, None, is_ready=True)
+        if not self._is_shared:
+            for told in tuple(self._running.values()):
+                self._tell(told.ready())
 
     def finished(self, report: InvocationReport) -> bytes:
         tail = self._inner.finished(report)
-        if not self._is_done:
-            answer = self._answer
-            duration_ms = report.duration_ms if answer is None else answer.duration_ms
-            self._tell_done(report.request_id, duration_ms, report.status, report.error_type, is_ready=False)
+        told = self._told(report.request_id)
+        self._running.pop(report.request_id, None)
+        if not self._is_shared:
+            self._tell(told.ended(report))
         if report.error_type is not None:
             text = f"RequestId: {report.request_id} Status: {report.status}\tErrorType: {report.error_type}"
-            self._telemetry.platform(platform_events.fault(text))
-        self._telemetry.platform(platform_events.end(report.request_id))
-        spans = self._extension_spans(report)
-        self._telemetry.platform(platform_events.report(report, self._function.memory_size_mb, spans, self._tracing))
+            self._tell(platform_events.fault(text))
+        self._tell(platform_events.end(report.request_id))
+        spans = told.answer_spans() if self._is_shared else told.extension_spans(report)
+        memory_size_mb = None if self._is_shared else self._function.memory_size_mb
+        self._tell(platform_events.report(report, memory_size_mb, spans, told.tracing))
         return tail
 
-    def _tell_done(
-        self, request_id: str, duration_ms: float, status: str | None, error_type: str | None, *, is_ready: bool
-    ) -> None:
-        self._is_done = True
-        answer, spans = self._answer, []
-        if answer is not None:
-            overhead_ms = (self._clock.monotonic() - self._answered_at) * 1000
-            started_at = self._clock.now() - (overhead_ms + answer.duration_ms) / 1000
-            spans = platform_events.answer_spans(
-                answer, started_at=started_at, overhead_ms=overhead_ms if is_ready else None
-            )
-        event = platform_events.runtime_done(
-            request_id,
-            duration_ms=duration_ms,
-            status=status,
-            error_type=error_type,
-            answer=answer,
-            spans=spans,
-            tracing=self._tracing,
-        )
-        self._telemetry.platform(event)
+    def _told(self, request_id: str) -> ToldInvocation:
+        return self._running.get(request_id) or ToldInvocation(request_id, None, self._clock)
 
-    def _extension_spans(self, report: InvocationReport) -> list[dict[str, Any]]:
-        """What extensions took after the runtime's answer."""
-        answer = self._answer
-        if answer is None or report.duration_ms <= answer.duration_ms:
-            return []
-        since_ms = (self._clock.monotonic() - self._answered_at) * 1000
-        began_at = self._clock.now() - since_ms / 1000
-        return [platform_events.span("extensionOverhead", began_at, report.duration_ms - answer.duration_ms)]
+    @property
+    def _is_shared(self) -> bool:
+        """Several invocations run here at a time: then there is no ``runtimeDone``, as in AWS."""
+        return self._initialization_type == MANAGED_INSTANCES
+
+    def _tell(self, event: PlatformEvent | None) -> None:
+        if event is not None:
+            self._telemetry.platform(event)
 
     # --- extensions -----------------------------------------------------------------------------------------------
 
@@ -194,6 +174,9 @@ class ObservedLog:
     def subscribed(self, kind: str, name: str, state: str, types: Sequence[str]) -> None:
         self._inner.subscribed(kind, name, state, types)
         self._telemetry.platform(platform_events.subscription(kind, name, state, types))
+
+    def flush(self) -> None:
+        self._telemetry.flush()
 
     def close(self) -> None:
         self._inner.close()

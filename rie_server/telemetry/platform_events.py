@@ -151,29 +151,39 @@ def span(name: str, started_at: float, duration_ms: float) -> dict[str, Any]:
 
 def report(
     figures: InvocationReport,
-    memory_size_mb: int,
+    memory_size_mb: int | None,
     spans: Sequence[dict[str, Any]] = (),
     tracing: dict[str, Any] | None = None,
 ) -> PlatformEvent:
-    """``billedDurationMs`` is rounded up and includes initialization, as in the REPORT line."""
-    init_ms = figures.init_duration_ms
-    metrics: dict[str, Any] = {
-        "durationMs": round(figures.duration_ms, 3),
-        "billedDurationMs": math.ceil(figures.duration_ms + (init_ms or 0.0)),
-        "memorySizeMB": memory_size_mb,
-        "maxMemoryUsedMB": figures.max_memory_used_mb,
-    }
-    if init_ms is not None:
-        metrics["initDurationMs"] = round(init_ms, 3)
-    if figures.restore_duration_ms is not None:
-        metrics["restoreDurationMs"] = round(figures.restore_duration_ms, 3)
-        metrics["billedRestoreDurationMs"] = math.ceil(figures.restore_duration_ms)
+    """``billedDurationMs`` is rounded up and includes initialization, as in the REPORT line.
+
+    Args:
+        memory_size_mb: None where several invocations share an environment: then only the duration is its own.
+    """
+    metrics: dict[str, Any] = {"durationMs": round(figures.duration_ms, 3)}
+    if memory_size_mb is not None:
+        metrics |= _bill(figures, memory_size_mb)
     record = {**_outcome(figures.request_id, figures.status, figures.error_type), "metrics": metrics}
     if spans:
         record["spans"] = list(spans)
     if tracing is not None:
         record["tracing"] = tracing
     return PlatformEvent(type="report", level="INFO", record=record)
+
+
+def _bill(figures: InvocationReport, memory_size_mb: int) -> dict[str, Any]:
+    init_ms, restore_ms = figures.init_duration_ms, figures.restore_duration_ms
+    metrics: dict[str, Any] = {
+        "billedDurationMs": math.ceil(figures.duration_ms + (init_ms or 0.0)),
+        "memorySizeMB": memory_size_mb,
+        "maxMemoryUsedMB": figures.max_memory_used_mb,
+    }
+    if init_ms is not None:
+        metrics["initDurationMs"] = round(init_ms, 3)
+    if restore_ms is not None:
+        metrics["restoreDurationMs"] = round(restore_ms, 3)
+        metrics["billedRestoreDurationMs"] = math.ceil(restore_ms)
+    return metrics
 
 
 def end(request_id: str) -> PlatformEvent:

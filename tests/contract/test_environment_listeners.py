@@ -83,7 +83,8 @@ Connect = Callable[..., TelemetryConnection]
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     made: list[TelemetryConnection] = []
-    connector = EnvironmentListeners({"e1": "127.0.0.1"}.get)
+    addresses = {"e1": ["127.8.8.8", "127.0.0.1"]}
+    connector = EnvironmentListeners(lambda environment_id: addresses.get(environment_id, ()))
 
     def make(port: int, environment_id: str = "e1", **changes: Any) -> TelemetryConnection:
         listener = ListenerAddress(**({"protocol": "HTTP", "port": port, "target": "/logs?a=1"} | changes))
@@ -129,6 +130,19 @@ def test_a_connection_that_was_closed_while_idle_is_made_anew(agent: Agent, conn
     agent.answers = [None]
     connection.send(EVENTS)
     assert len(agent.peers) == 2
+
+
+def test_an_environment_is_looked_for_at_its_own_address_first(agent: Agent, connect: Connect) -> None:
+    try:
+        own = socket.create_server(("127.8.8.8", agent.server_port))
+    except OSError:
+        pytest.skip("this system has one loopback address")
+    with own:
+        connect(agent.server_port, protocol="TCP").send(EVENTS)
+        accepted, _ = own.accept()
+        accepted.close()
+    connect(agent.server_port).send(EVENTS)
+    assert len(agent.requests) == 1
 
 
 def test_nobody_who_listens_is_a_batch_not_taken(connect: Connect) -> None:

@@ -367,7 +367,7 @@ def test_layers_are_found_by_their_search_paths(bench: Bench, tmp_path: Path) ->
 
 
 def test_layers_are_seen_read_only_at_opt(bench: Bench, tmp_path: Path) -> None:
-    if bench.executor.name == "process" and not LayerMounts().prefix(tmp_path, []):
+    if bench.executor.name == "process" and not LayerMounts().prefix(tmp_path, [], hosts=tmp_path):
         pytest.skip("processes see layers at /opt where the server may mount alone")
     outside = set(Path("/opt").iterdir())
     seen = look_at_layers(bench, layer(tmp_path / "layer"))
@@ -375,6 +375,17 @@ def test_layers_are_seen_read_only_at_opt(bench: Bench, tmp_path: Path) -> None:
     assert seen["data"] == "data"
     assert not seen["writable"]
     assert set(Path("/opt").iterdir()) == outside
+
+
+def test_a_process_with_layers_knows_itself_by_the_name_under_which_extensions_listen(
+    process_bench: Bench, tmp_path: Path
+) -> None:
+    if not LayerMounts().prefix(tmp_path, [], hosts=tmp_path):
+        pytest.skip("processes have names of their own where the server may mount alone")
+    before = Path("/etc/hosts").read_text()
+    started = process_bench.start(layers_directory=layer(tmp_path / "layer"))
+    assert started.api.invoke({"do": "resolve", "name": "sandbox.localdomain"}) == ("response", "127.0.0.1")
+    assert Path("/etc/hosts").read_text() == before
 
 
 def test_where_nothing_can_be_mounted_layers_are_found_nevertheless(

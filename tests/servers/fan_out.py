@@ -82,6 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.ending.is_set():
+            self.close_connection = True
+            return
         operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if operation == "DescribeStreamConsumer":
             self._reply(*self._describe(json.loads(body)))

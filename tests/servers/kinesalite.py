@@ -4,13 +4,8 @@
 npm, once, into ``~/.cache/rie-server-tests``; it is fetched only where ``RIE_REQUIRE`` names ``kinesalite``.
 """
 
-import contextlib
-import os
-import shutil
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +13,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.conftest import free_port, require, wait_until
+from tests.conftest import free_port, wait_until
+from tests.servers.npm import npm_package
 
 VERSION = "3.3.3"
 START_SECONDS = 20.0
@@ -31,27 +27,6 @@ server.listen(Number(process.argv[1]), '127.0.0.1')
 """
 
 
-def _packages() -> Path:
-    """The folder whose node_modules have kinesalite."""
-    if shutil.which("node") is None:
-        require("kinesalite", "there is no node")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rie-server-tests"
-    home = cache / f"kinesalite-{VERSION}"
-    if (home / "node_modules" / "kinesalite").is_dir():
-        return home
-    if "kinesalite" not in os.environ.get("RIE_REQUIRE", ""):
-        require("kinesalite", f"it is not in {home}; RIE_REQUIRE=kinesalite fetches it")
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", f"{folder}/new", f"kinesalite@{VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            require("kinesalite", f"npm cannot fetch it: {done.stderr[-2000:]}")
-        with contextlib.suppress(OSError):  # somebody else was first
-            (Path(folder) / "new").rename(home)
-    return home
-
-
 class KinesaliteServer:
     """
     Args:
@@ -62,7 +37,7 @@ class KinesaliteServer:
     """
 
     def __init__(self, port: int | None = None) -> None:
-        packages = _packages()
+        packages = npm_package("kinesalite", VERSION)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._clients: dict[str, Any] = {}

@@ -4,9 +4,7 @@
 from npm, once, into ``~/.cache/rie-server-tests``; it is fetched only where ``RIE_REQUIRE`` names ``kinesis-local``.
 """
 
-import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -18,7 +16,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.conftest import free_port, require, wait_until
+from tests.conftest import free_port, wait_until
+from tests.servers.npm import npm_package
 
 VERSION = "0.6.2"
 START_SECONDS = 40.0
@@ -45,28 +44,6 @@ net.Server.prototype.listen = function (place, ...rest) {
 """
 
 
-def _package() -> Path:
-    """The folder of kinesis-local."""
-    if shutil.which("node") is None:
-        require("kinesis-local", "there is no node")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rie-server-tests"
-    home = cache / f"kinesis-local-{VERSION}"
-    package = home / "node_modules" / "kinesis-local"
-    if package.is_dir():
-        return package
-    if "kinesis-local" not in os.environ.get("RIE_REQUIRE", ""):
-        require("kinesis-local", f"it is not in {home}; RIE_REQUIRE=kinesis-local fetches it")
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", f"{folder}/new", f"kinesis-local@{VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            require("kinesis-local", f"npm cannot fetch it: {done.stderr[-2000:]}")
-        with contextlib.suppress(OSError):  # somebody else was first
-            (Path(folder) / "new").rename(home)
-    return package
-
-
 class KinesisLocalServer:
     """
     Attributes:
@@ -74,7 +51,7 @@ class KinesisLocalServer:
     """
 
     def __init__(self, port: int | None = None) -> None:
-        package = _package()
+        package = npm_package("kinesis-local", VERSION) / "node_modules" / "kinesis-local"
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._made: Any = None

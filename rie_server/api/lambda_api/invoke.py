@@ -117,7 +117,7 @@ def _deliver(deferred: Deferred, request: InvokeRequest, result: InvokeResult) -
     headers = [
         *_CONTENT,
         ("x-amzn-RequestId", request.request_id),
-        ("X-Amzn-Trace-Id", request.trace_header),
+        ("X-Amzn-Trace-Id", result.trace_header or request.trace_header),
         ("X-Amz-Executed-Version", result.executed_version),
     ]
     if result.function_error is not None:

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rie_server.api.exchange import Request
@@ -46,7 +46,7 @@ class EnvironmentIdentities:
         self._by_address: dict[tuple[str, int], str] = {}
         self._by_host: dict[str, Host] = {}
         self._closers: dict[str, Callable[[], None]] = {}
-        self._ip_addresses: dict[str, str] = {}
+        self._ip_addresses: dict[str, tuple[str, ...]] = {}
 
     def open_address(self, environment_id: str) -> str:
         listener = _loopback_listener()
@@ -60,7 +60,7 @@ class EnvironmentIdentities:
 
         with self._lock:
             self._closers[environment_id] = close
-            self._ip_addresses[environment_id] = LOOPBACK
+            self._ip_addresses[environment_id] = (address[0], LOOPBACK)
         return f"{address[0]}:{address[1]}"
 
     def register_host(self, environment_id: str, host_name: str, source_address: str | None) -> str:
@@ -72,7 +72,7 @@ class EnvironmentIdentities:
         with self._lock:
             self._closers[environment_id] = close
             if source_address is not None:
-                self._ip_addresses[environment_id] = source_address
+                self._ip_addresses[environment_id] = (source_address,)
         return f"{host_name}:{self._runtime_port}"
 
     def close(self, environment_id: str) -> None:
@@ -82,11 +82,11 @@ class EnvironmentIdentities:
         if closer is not None:
             closer()
 
-    def address_of(self, environment_id: str) -> str | None:
-        """Where what listens inside an environment can be reached: a container's IP address, for processes this
-        machine's own; None when the environment has ended.
+    def addresses_of(self, environment_id: str) -> Sequence[str]:
+        """Where what listens inside an environment can be reached, in the order in which to try: a container's IP
+        address; a process's own loopback address and 127.0.0.1. Empty when the environment has ended.
         """
-        return self._ip_addresses.get(environment_id)
+        return self._ip_addresses.get(environment_id, ())
 
     def environment_of(self, request: Request) -> str | None:
         """The caller's environment id; None for a stranger."""

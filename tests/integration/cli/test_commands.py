@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RieServer
+from tests.integration.invoke.streaming_runtime import create_streamer, steps
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 
@@ -174,3 +175,28 @@ def test_a_mistake_in_the_template_stops_the_start_with_one_line(tmp_path: Path)
     assert ended.returncode != 0
     assert f"{template}: Hello.Runtime: is required" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_streamed_response_is_printed_as_it_comes(shell: Shell) -> None:
+    create_streamer(shell.server.client(), "chat")
+    event = json.dumps(steps(("print", "hello"), ("write", "one "), ("sleep", 1.0), ("write", "two")))
+    arguments = shell.arguments("invoke", "chat", "--stream", "--tail", "-p", event)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=shell.environ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(4) == b"one "
+        assert process.poll() is None
+        assert process.stdout.read() == b"two\n"
+        assert b"\nhello\n" in process.stderr.read()
+    assert process.returncode == 0
+
+
+def test_a_stream_that_fails_says_so(shell: Shell) -> None:
+    create_streamer(shell.server.client(), "broken")
+    ended = shell("invoke", "broken", "--stream", "-p", json.dumps(steps(("write", "half "), ("close", None))))
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("half ")
+    assert "Runtime.TruncatedResponse" in ended.stdout
+    assert ended.stderr == "rie: the function failed (Unhandled).\n"
+    ended = shell("invoke", "missing", "--stream")
+    assert ended.stderr.startswith("rie: ResourceNotFoundException: ")

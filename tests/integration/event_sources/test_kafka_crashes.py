@@ -13,6 +13,9 @@ from tests.servers.kafka import KafkaServer
 
 MESSAGES = int(os.environ.get("CRASH_MESSAGES", "4000"))
 PARTITIONS = 4
+BATCH = 50
+AT_A_TIME = MESSAGES // 40
+CRASH_SECONDS = 90.0 + MESSAGES / 100
 # Only what the test asks about: thousands of whole events take longer to read than to process.
 NOTE_OFFSETS = """
         short = {lane: [{"offset": one["offset"]} for one in records] for lane, records in event["records"].items()}
@@ -65,24 +68,27 @@ def test_a_broker_and_a_server_that_are_killed_cost_repetitions_alone(
         client = server.client()
         kafka.create_topic(topic, PARTITIONS)
         deploy_short(client, notes, seconds=0.02)
-        mapping = create_mapping(client, "notes", topic, kafka.plaintext, BatchSize=50)
+        mapping = create_mapping(client, "notes", topic, kafka.plaintext, BatchSize=BATCH)
 
         def done() -> int:
             return sum(kafka.committed(mapping, topic, PARTITIONS))
 
-        with Producer(kafka, topic, at_a_time=MESSAGES // 40, most=MESSAGES) as producer:
-            wait_until(lambda: notes.distinct() > MESSAGES // 10, seconds=60, what="a tenth of the records")
+        with Producer(kafka, topic, at_a_time=AT_A_TIME, most=MESSAGES) as producer:
+            wait_until(lambda: notes.distinct() > MESSAGES // 10, seconds=CRASH_SECONDS, what="a tenth of the records")
             kafka.kill()
+            # What has been done and not written when a broker goes is done again, and that may be all there was.
+            repetitions = producer.sent + AT_A_TIME
             kafka.start()
-            wait_until(lambda: done() > MESSAGES // 2, seconds=60, what="half of the records")
+            wait_until(lambda: done() > MESSAGES // 2, seconds=CRASH_SECONDS, what="half of the records")
             crash(server)
+            repetitions += notes.distinct() - done() + PARTITIONS * BATCH
             server.restart()
-            wait_until(lambda: notes.distinct() == MESSAGES, seconds=90, what="all records")
+            wait_until(lambda: notes.distinct() == MESSAGES, seconds=CRASH_SECONDS, what="all records")
         assert producer.sent == MESSAGES
         assert all(is_in_order(offsets) for offsets in notes.offsets().values())
         each = MESSAGES // PARTITIONS
         wait_until(lambda: kafka.committed(mapping, topic, PARTITIONS) == [each] * PARTITIONS, what="the offsets")
-        assert sum(map(len, notes.offsets().values())) < 1.6 * MESSAGES
+        assert sum(map(len, notes.offsets().values())) <= MESSAGES + repetitions
 
 
 def test_two_servers_share_the_partitions_and_hand_them_over_when_one_is_killed(

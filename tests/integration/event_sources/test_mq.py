@@ -116,33 +116,26 @@ def test_a_deleted_mapping_leaves_the_queue_alone(
 # --- crashes ----------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_lost_when_the_broker_is_killed(story: BrokerStory, mapped: Mapped, queue: str) -> None:
-    recorder, name = begin_a_long_run(story, mapped, queue)
-    story.broker.kill()
-    assert wait_for_result(story.client, name, lambda said: said.startswith("PROBLEM: The "))
-    story.broker.start()
-    all_came_in_order(story, recorder)
-
-
-def test_nothing_is_lost_when_the_server_is_killed(story: BrokerStory, mapped: Mapped, queue: str) -> None:
-    recorder, _ = begin_a_long_run(story, mapped, queue)
-    crash(story.rie)
-    story.rie.restart()
-    all_came_in_order(story, recorder)
-
-
-def begin_a_long_run(story: BrokerStory, mapped: Mapped, queue: str) -> tuple[Recorder, str]:
-    """The recorder of a mapping that has got a quarter of its messages, and the mapping."""
+def test_nothing_is_lost_when_the_broker_and_then_the_server_are_killed(
+    story: BrokerStory, mapped: Mapped, queue: str
+) -> None:
     recorder = story.recorder(seconds=0.02)
     name = mapped(recorder, queue, BatchSize=50)
     story.broker.publish(queue, [str(number).encode() for number in range(MESSAGES)])
-    wait_until(lambda: len(numbers(recorder.events)) >= MESSAGES // 4, seconds=CRASH_SECONDS, what="a quarter")
-    return recorder, name
 
+    def wait_for(count: int, what: str) -> None:
+        wait_until(lambda: len(set(numbers(recorder.events))) >= count, seconds=CRASH_SECONDS, what=what)
 
-def all_came_in_order(story: BrokerStory, recorder: Recorder) -> None:
-    """ActiveMQ's five consumers overtake one another; what each of them gets is in the queue's order."""
-    wait_until(lambda: len(set(numbers(recorder.events))) == MESSAGES, seconds=CRASH_SECONDS, what="every message")
+    wait_for(MESSAGES // 4, "a quarter")
+    story.broker.kill()
+    assert wait_for_result(story.client, name, lambda said: said.startswith("PROBLEM: The "))
+    story.broker.start()
+    wait_for(MESSAGES // 2, "half of the messages")
+    crash(story.rie)
+    story.rie.restart()
+    wait_for(MESSAGES, "every message")
+
+    # ActiveMQ's five consumers overtake one another; what each of them gets is in the queue's order.
     if story.keeps_order:
         assert first_deliveries(numbers(recorder.events)) == list(range(MESSAGES))
     for event in recorder.events:

@@ -368,3 +368,21 @@ def test_a_streamed_request_that_breaks_off_while_it_waits_for_its_turn_is_answe
     assert client.reply()[2] == b"event"
     assert client.reply()[::2] == (400, b"truncated")
     assert client.is_closed_by_server()
+
+
+def test_a_connection_whose_body_was_held_to_its_end_is_read_again(front: Any) -> None:
+    client = front.runtime_client()
+    client.send(head(RESPONSE) + chunk(b"x"))
+    got = incoming(front.server)
+    until(lambda: got.pieces)
+    holding = got.write
+
+    def hold_and_write(data: bytes) -> None:
+        got.stream.hold(True)
+        holding(data)
+
+    got.write = hold_and_write  # type: ignore[method-assign]
+    client.send(chunk(b"y") + b"0\r\n\r\n")
+    assert client.reply()[::2] == (202, b"streamed")
+    client.send(head(RESPONSE) + chunk(b"again") + b"0\r\n\r\n")
+    assert client.reply()[::2] == (202, b"streamed")

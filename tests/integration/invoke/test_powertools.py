@@ -127,7 +127,9 @@ def test_a_traced_call_continues_its_callers_trace(
     url = f"{server.url}/2015-03-31/functions/told/invocations"
     parent = "53995c3f42cd8ad8"
     header = {"X-Amzn-Trace-Id": f"Root={ROOT};Parent={parent};Sampled=1"}
-    told, address = requests.post(url, headers=header, json={}, timeout=30).json()
+    reply = requests.post(url, headers=header, json={}, timeout=30)
+    told, address = reply.json()
+    assert reply.headers["X-Amzn-Trace-Id"] == told
     daemon.wait_for(2)
     assert daemon.named("AWS::Lambda")["parent_id"] == parent
     assert told.startswith(f"Root={ROOT};Parent={daemon.named('AWS::Lambda::Function')['id']};Sampled=1")

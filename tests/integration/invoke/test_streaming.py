@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,29 @@ def test_a_caller_who_is_slow_holds_the_function_back(shared: RieServer, client:
         size_bytes += sum(len(piece) for piece in pieces)
     assert size_bytes > 64 * MB
     wait_until(done.exists)
+
+
+def test_streams_side_by_side_do_not_mix(client: Any) -> None:
+    def one(number: int) -> str:
+        letters = [("write", f"{number}-{piece};") for piece in range(20)]
+        return stream(client, "streamer", steps(*letters, ("bytes", MB), ("write", str(number)))).text
+
+    with ThreadPoolExecutor(8) as threads:
+        for number, text in enumerate(threads.map(one, range(16))):
+            written = "".join(f"{number}-{piece};" for piece in range(20))
+            assert text == written + "x" * MB + str(number)
+
+
+def test_a_server_that_stops_lets_a_stream_end(start_rie: Callable[..., RieServer]) -> None:
+    server = start_rie()
+    client = server.client()
+    create_streamer(client, "streamer")
+    payload = json.dumps(steps(("write", "one"), ("sleep", 1.0), ("write", "two"))).encode()
+    events = iter(client.invoke_with_response_stream(FunctionName="streamer", Payload=payload)["EventStream"])
+    assert next(events) == {"PayloadChunk": {"Payload": b"one"}}
+    server.process.terminate()
+    assert list(events) == [{"PayloadChunk": {"Payload": b"two"}}, {"InvokeComplete": {}}]
+    assert server.process.wait(20) == 0
 
 
 def test_two_hundred_megabytes_are_the_most(client: Any) -> None:

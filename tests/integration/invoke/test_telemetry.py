@@ -1,14 +1,25 @@
 """The Telemetry and Logs APIs whole: a real function subscribes, is invoked, and is told what happened."""
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rie_server.executors.layer_mounts import LayerMounts
 from tests.conftest import RieServer, free_port, wait_until
-from tests.integration.invoke.deploying import create, invoke
+from tests.extension_programs import LISTENER
+from tests.integration.invoke.deploying import create, invoke, zip_of
 from tests.integration.invoke.listening import SUBSCRIBES, environment, events_in
+
+SLEEPS = """
+    import os, time
+    def handler(event, context):
+        time.sleep(event["seconds"])
+        return os.getpid()
+"""
 
 
 def of_request(path: Path, request_id: str) -> list[str]:
@@ -86,6 +97,29 @@ def test_a_runtime_that_exits_is_told_as_an_error(client: Any, tmp_path: Path, s
     assert invoke(client, "exits", "exit").error == "Unhandled"
     wait_until(lambda: "Status: error\tError Type: Runtime.ExitError" in shared.output, what="the REPORT line")
     assert invoke(client, "exits").error is None
+
+
+def test_external_extensions_of_two_environments_listen_on_the_same_port(
+    client: Any, tmp_path: Path, shared: RieServer
+) -> None:
+    if not LayerMounts().prefix(tmp_path, [], hosts=tmp_path):
+        pytest.skip("processes have names of their own where the server may mount alone")
+    content = zip_of({"extensions/listener": LISTENER}, executable="extensions")
+    layer = client.publish_layer_version(LayerName="listener", Content={"ZipFile": content})
+    create(client, "layered", SLEEPS, Layers=[layer["LayerVersionArn"]], Timeout=20)
+    with ThreadPoolExecutor(2) as callers:
+        answers = list(callers.map(lambda _: invoke(client, "layered", {"seconds": 1.5}), range(2)))
+    instances = {answer.payload for answer in answers}
+    assert len(instances) == 2, "both ran at the same time"
+
+    def told(kind: str, key: str) -> set[str]:
+        lines = [line.partition("GOT ")[2] for line in shared.output.splitlines() if "GOT {" in line]
+        events = [json.loads(line) for line in lines]
+        return {event["record"][key] for event in events if event["type"] == f"platform.{kind}"}
+
+    requests = {answer.request_id for answer in answers}
+    wait_until(lambda: told("report", "requestId") >= requests, what="both reports")
+    assert len(told("initStart", "instanceId")) == 2
 
 
 def test_a_thousand_invocations_are_told_exactly_once_each_in_order(

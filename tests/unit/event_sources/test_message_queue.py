@@ -361,7 +361,7 @@ def test_a_throttled_batch_is_tried_again_with_a_backoff_as_the_same_batch(make:
 
 
 def test_a_throttled_batch_is_let_go_when_its_messages_are_not_held_any_more(make: Make) -> None:
-    bench = make(visibility=0.15)
+    bench = make(visibility=0.5)
     bench.invoker.decide = throttled
     bench.queue.put("a")
     bench.start()

@@ -6,6 +6,8 @@ import pytest
 
 from rie_server.executors.docker_container import container_variables
 from rie_server.executors.process_variables import process_variables
+from rie_server.model.environment_variables import environment_variables
+from tests.unit.invoke.conftest import function_version
 
 
 def of_process(layers: Path | None = None, /, **variables: str) -> dict[str, str]:
@@ -74,3 +76,15 @@ def test_search_paths_lead_to_layers_wherever_they_are_seen(layers: str) -> None
 def test_neighbours_on_the_servers_loopback_can_be_reached_from_a_container(given: str, seen: str) -> None:
     variables = container_variables({"AWS_ENDPOINT_URL_SQS": given, "OTHER": given}, runtime_api="rie-x:9001")
     assert (variables["AWS_ENDPOINT_URL_SQS"], variables["OTHER"]) == (seen, given)
+
+
+def test_functions_are_told_where_the_servers_daemon_is_as_they_reach_it() -> None:
+    neighbours = {"AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2001"}
+    variables = environment_variables(function_version(), log_stream="s", neighbours=neighbours)
+    assert variables["AWS_XRAY_DAEMON_ADDRESS"] == "127.0.0.1:2001"
+    assert (variables["_AWS_XRAY_DAEMON_ADDRESS"], variables["_AWS_XRAY_DAEMON_PORT"]) == ("127.0.0.1", "2001")
+    seen = container_variables(variables, runtime_api="rie-x:9001")
+    assert seen["AWS_XRAY_DAEMON_ADDRESS"] == "host.docker.internal:2001"
+    assert seen["_AWS_XRAY_DAEMON_ADDRESS"] == "host.docker.internal"
+    usual = environment_variables(function_version(), log_stream="s", neighbours={})
+    assert usual["AWS_XRAY_DAEMON_ADDRESS"] == "169.254.100.1:2000"

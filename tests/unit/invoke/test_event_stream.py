@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rie_server.model.bandwidth import wait_seconds
-from rie_server.model.event_stream import FRAME_PAYLOAD_BYTES, invoke_complete, payload_chunks
+from rie_server.model.event_stream import FRAME_PAYLOAD_BYTES, EventReader, invoke_complete, payload_chunks
 
 MB = 1024 * 1024
 AWS_RATE = 2 * MB
@@ -28,6 +28,27 @@ def test_a_piece_is_one_payload_chunk() -> None:
 
 def test_no_data_is_no_frame() -> None:
     assert payload_chunks(b"") == b""
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5), st.integers(min_value=1, max_value=50))
+def test_what_is_written_can_be_read_in_any_pieces(payloads: list[bytes], size: int) -> None:
+    data = b"".join(payload_chunks(payload) for payload in payloads) + invoke_complete(error_code="X")
+    reader = EventReader()
+    got = [event for start in range(0, len(data), size) for event in reader.feed(data[start : start + size])]
+    wanted = [("PayloadChunk", payload) for payload in payloads if payload]
+    assert got == [*wanted, ("InvokeComplete", b'{"ErrorCode":"X"}')]
+
+
+@given(st.binary(min_size=16, max_size=100))
+def test_what_is_no_event_stream_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="frame"):
+        EventReader().feed(data)
+
+
+def test_a_damaged_frame_is_refused() -> None:
+    data = payload_chunks(b"whole")
+    with pytest.raises(ValueError, match="damaged"):
+        EventReader().feed(data[:-6] + b"E" + data[-5:])
 
 
 @given(st.integers(min_value=1, max_value=5 * FRAME_PAYLOAD_BYTES), st.binary(min_size=1, max_size=20))

@@ -127,6 +127,13 @@ def test_a_connection_that_breaks_before_its_first_event_is_told_once() -> None:
     assert subscription.is_over
 
 
+def test_one_that_ends_before_its_first_event_is_trouble_so_that_nobody_asks_again_at_once() -> None:
+    subscription, _, calls = subscribe([])
+    wait_until(lambda: calls, what="the end")
+    with pytest.raises(SourceError, match="before its first event"):
+        subscription.take()
+
+
 def test_one_that_breaks_after_a_while_ends_like_any_other() -> None:
     subscription, _, calls = subscribe(broken(event(1, "a")))
     wait_until(lambda: len(calls) == 2, what="the end")

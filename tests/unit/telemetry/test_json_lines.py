@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from rie_server.model.environment_variables import environment_variables, log_stream_name
-from rie_server.model.invocation import InvocationReport
+from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_file import log_file
+from rie_server.model.log_record import LogRecord
 from rie_server.model.log_settings import LogSettings
 from rie_server.telemetry.logs import LogWriter
 from tests.fakes.clock import FakeClock
@@ -106,3 +107,50 @@ def test_a_stream_in_a_group_of_the_functions_own_names_the_function() -> None:
     assert log_stream_name(function, "e", "2026/01/31") == "2026/01/31/[$LATEST]e"
     own = replace(function, log_group="/shop/all")
     assert log_stream_name(own, "e", "2026/01/31") == "2026/01/31/orders[$LATEST][e]"
+
+
+def test_what_a_runtime_produced_is_told_where_anybody_can_see_it(tmp_path: Path) -> None:
+    shown: list[str] = []
+    writer = LogWriter(directory=tmp_path, clock=FakeClock(), show=shown.append)
+    settings = LogSettings(is_json=True, system_level="DEBUG")
+    stream = writer.open(replace(function_version(), log_settings=settings), "e")
+    assert stream.is_observed
+    stream.started("id", want_tail=False)
+    stream.answered(RuntimeAnswer(request_id="id", duration_ms=3.0, produced_bytes=42))
+    stream.finished(WARM)
+    writer.flush()
+    done = json.loads("".join(shown).splitlines()[1].removeprefix("[orders] "))
+    assert done["record"]["metrics"] == {"durationMs": 3.006, "producedBytes": 42}
+
+
+def test_a_start_that_succeeds_is_told_at_the_lowest_level(tmp_path: Path) -> None:
+    shown: list[str] = []
+    writer = LogWriter(directory=tmp_path, clock=FakeClock(), show=shown.append)
+    for level in ("INFO", "DEBUG"):
+        settings = LogSettings(is_json=True, system_level=level)
+        stream = writer.open(replace(function_version(), log_settings=settings), "e")
+        stream.init_started("provisioned-concurrency")
+        stream.init_ended(duration_ms=12.5, phase="init")
+        assert stream.settled() is stream
+    writer.flush()
+    events = [json.loads(line.removeprefix("[orders] ")) for line in "".join(shown).splitlines()]
+    assert [event["type"] for event in events] == [
+        "platform.initStart",
+        "platform.initStart",
+        "platform.initRuntimeDone",
+        "platform.initReport",
+    ]
+    assert {event["record"]["initializationType"] for event in events} == {"provisioned-concurrency"}
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "ERROR", None])
+def test_a_record_passes_by_the_level_that_its_runtime_gave_it(tmp_path: Path, level: str | None) -> None:
+    shown: list[str] = []
+    writer = LogWriter(directory=tmp_path, clock=FakeClock(), show=shown.append)
+    settings = LogSettings(is_json=True, application_level="DEBUG")
+    stream = writer.open(replace(function_version(), log_settings=settings), "e")
+    stream.record(LogRecord(text=b'{"message":"m"}', level=level, at_epoch_seconds=None))
+    stream.record(LogRecord(text=b'{"message":"never"}', level="TRACE", at_epoch_seconds=None))
+    writer.flush()
+    assert '[orders] {"message":"m"}' in "".join(shown)
+    assert "never" not in "".join(shown)

@@ -170,6 +170,43 @@ def test_an_invocation_that_ends_badly_says_so_once(environment: Environment) ->
     assert "spans" not in done["record"]
 
 
+def test_invocations_that_share_an_environment_are_told_apart_and_have_no_runtime_done(
+    environment: Environment,
+) -> None:
+    environment.log.init_started("lambda-managed-instances")
+    connection = environment.subscribe("platform")
+    environment.end_init()
+    log = environment.log
+    for request_id in ("r1", "r2"):
+        log.started(request_id, want_tail=False, trace_header=f"Root={request_id}")
+    for request_id, duration_ms in (("r2", 10.0), ("r1", 30.0)):
+        log.answered(RuntimeAnswer(request_id=request_id, duration_ms=duration_ms, produced_bytes=1, latency_ms=5.0))
+        log.runtime_ready()
+        log.finished(replace(REPORT, request_id=request_id, duration_ms=duration_ms))
+    events = environment.batch(connection)[-4:]
+    assert [(event["type"], event["record"]["requestId"]) for event in events] == [
+        ("platform.start", "r1"),
+        ("platform.start", "r2"),
+        ("platform.report", "r2"),
+        ("platform.report", "r1"),
+    ]
+    report = events[-1]["record"]
+    assert report["metrics"] == {"durationMs": 30.0}
+    assert [(span["name"], span["durationMs"]) for span in report["spans"]] == [
+        ("responseLatency", 5.0),
+        ("responseDuration", 25.0),
+    ]
+    assert report["tracing"]["value"] == "Root=r1"
+
+
+def test_before_its_end_an_environment_hands_over_what_waits(environment: Environment) -> None:
+    connection = environment.subscribe("function", timeout_ms=30_000)
+    environment.log.output(b"last words")
+    environment.log.flush()
+    connection.wait_for(batches=1)
+    assert connection.events[0]["record"] == "last words"
+
+
 def test_subscribers_get_the_streams_they_asked_for(environment: Environment) -> None:
     function = environment.subscribe("function", name="one")
     extension = environment.subscribe("extension", name="two")
