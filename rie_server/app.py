@@ -75,15 +75,15 @@ class _Dispatch:
     """The operation for a request: the hot ones, else the API that the path or the listener belongs to."""
 
     def __init__(self, server: Server) -> None:
-        self._hot = HotTable(server.hot_routes, None)
+        self._hot = {listener: HotTable(server.hot_routes, listener) for listener in ("lambda", "runtime")}
         self._apis = {"lambda": server.lambda_api, "runtime": server.runtime_api}
 
     def __call__(self, request: Request) -> Reply | Deferred:
         listener = _listener()
-        if is_runtime_path(request.path) != (listener == "runtime"):
+        hot = self._hot[listener].find(request.method, request.path)
+        if hot is None and is_runtime_path(request.path) != (listener == "runtime"):
             return unknown_path(listener, request.method, request.path)
-        operation = self._hot.find(request.method, request.path) or self._apis[listener]
-        return operation(request)
+        return (hot or self._apis[listener])(request)
 
 
 def _listener() -> str:

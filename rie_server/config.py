@@ -226,6 +226,12 @@ class Settings:
     )
     function_variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def lambda_url(self) -> str:
+        """The Lambda API, for whoever is on this machine."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None, **flags: str | None) -> "Settings":
         """Settings from ``RIE_*`` variables; ``flags`` (by field name) win over them.

@@ -66,9 +66,3 @@ def make_durable(
         events=DurableEvents(catalog=catalog, starts=starts, queue=queue),
         executions=DurableExecutions(store=store, runner=runner, catalog=catalog, clock=clock),
     )
-
-
-def lambda_endpoint(settings: Settings) -> str:
-    """Where the functions of this machine reach the Lambda API."""
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104 - compared, not bound
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"

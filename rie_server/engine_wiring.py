@@ -10,7 +10,6 @@ from rie_server.api.runtime_api.operations import RuntimeApi
 from rie_server.api.serving import Listen
 from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
-from rie_server.durable_wiring import lambda_endpoint
 from rie_server.executors.choose import choose_executor
 from rie_server.executors.role_credentials import RoleCredentials
 from rie_server.invoke.answers import Answers
@@ -36,6 +35,7 @@ class Engine:
 
     Attributes:
         access_keys: by id: those of the settings, and those of the execution roles' sessions.
+        identities: which environment calls.
         hot_routes: of the Runtime API and the Extensions API.
     """
 
@@ -51,7 +51,7 @@ class Engine:
         clock: Clock,
         keepalive_clock: Clock,
     ) -> None:
-        identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
+        self.identities = identities = EnvironmentIdentities(listen=listen, runtime_port=settings.runtime_port)
         self.executor = choose_executor(settings, server_id=server_id, owner=owner, endpoints=identities, clock=clock)
         self.telemetry = TelemetryWiring(settings, identities=identities, clock=clock)
         self.fleet = Fleet(
@@ -87,7 +87,6 @@ class Engine:
             clock=clock,
             variables=Variables(
                 settings.function_variables,
-                lambda_endpoint=lambda_endpoint(settings),
                 credentials=self._credentials,
             ),
             threads=ThreadPoolExecutor(ENVIRONMENT_THREADS, thread_name_prefix="environments"),

@@ -10,6 +10,7 @@ from functools import partial
 
 from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import HotRoute
+from rie_server.api.runtime_api.durable_door import DurableDoor
 from rie_server.api.serving import Listen
 from rie_server.clock.server_time import ServerTime
 from rie_server.clock.system import SystemClock
@@ -221,7 +222,12 @@ class RieServer:
             clock=self._clock,
         )
         self.lambda_api = doors.lambda_api
-        self.hot_routes: Sequence[HotRoute] = (*doors.hot_routes, *self._engine.hot_routes)
+        self._durable_door = DurableDoor(identities=self._engine.identities, operation=self.lambda_api)
+        self.hot_routes: Sequence[HotRoute] = (
+            *doors.hot_routes,
+            *self._engine.hot_routes,
+            *self._durable_door.hot_routes,
+        )
 
     @property
     def runtime_bind_addresses(self) -> Sequence[tuple[str, int]]:
@@ -260,6 +266,7 @@ class RieServer:
         self._durable.runner.close()
         self._destinations.close()
         self._engine.close()
+        self._durable_door.close()
         self._registry.close()
         self._database.close()
         self._engine.telemetry.close()

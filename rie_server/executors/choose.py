@@ -120,6 +120,7 @@ def choose_executor(
             endpoints=endpoints,
             clock=clock,
             freezing=bool(settings.freeze),
+            lambda_url=settings.lambda_url,
         )
 
     def docker(kind: type[_Docker]) -> _Docker:

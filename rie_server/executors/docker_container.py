@@ -169,7 +169,11 @@ def plan_container(
         entry_point=entry_point,
         command=command,
         working_directory=working_directory,
-        variables=container_variables(_with_layers(spec), runtime_api=runtime_api),
+        variables=container_variables(
+            # The Lambda API listens where no container comes.
+            _with_layers(spec.with_endpoint(f"http://{runtime_api}")),
+            runtime_api=runtime_api,
+        ),
         labels=container_labels(spec, server_id=server_id, owner=owner),
         code_on_host=code_on_host,
         layers_on_host=layers_on_host,

@@ -49,14 +49,17 @@ class ProcessExecutor:
         endpoints: RuntimeEndpoints,
         clock: Clock,
         freezing: bool = False,
+        lambda_url: str | None = None,
     ) -> None:
         """
         Args:
             freezing: environments are to be frozen now and then.
+            lambda_url: of the Lambda API, for durable functions.
         """
         self._server_id = server_id
         self._endpoints = endpoints
         self._clock = clock
+        self._lambda_url = lambda_url
         self._folders = EnvironmentFolders(data_dir, clock=clock)
         self._interpreters = Interpreters()
         self._layer_mounts = LayerMounts()
@@ -73,6 +76,7 @@ class ProcessExecutor:
         reason = self.supports(spec.function)
         if reason is not None:
             raise EnvironmentStartError("Runtime.InvalidEntrypoint", reason)
+        spec = spec.with_endpoint(self._lambda_url)
         code_directory = spec.function.code_directory
         if code_directory is None or not code_directory.is_dir():
             raise EnvironmentStartError("Runtime.InvalidWorkingDir", "the function's code is not there")

@@ -11,7 +11,6 @@ class Variables:
     """
     Args:
         neighbours: AWS endpoint variables of the server that functions must see too.
-        lambda_endpoint: where durable functions reach this server.
         credentials: the variables of a function's execution role; may block.
     """
 
@@ -19,11 +18,9 @@ class Variables:
         self,
         neighbours: Mapping[str, str],
         *,
-        lambda_endpoint: str | None = None,
         credentials: Callable[[FunctionVersion], Mapping[str, str]] = lambda _: PLACEHOLDER_CREDENTIALS,
     ) -> None:
         self._neighbours = neighbours
-        self._lambda_endpoint = lambda_endpoint
         self._credentials = credentials
 
     def __call__(self, environment: Environment) -> Mapping[str, str]:
@@ -31,7 +28,6 @@ class Variables:
             environment.function,
             log_stream=environment.log.stream_name,
             neighbours=self._neighbours,
-            lambda_endpoint=self._lambda_endpoint,
             credentials=self._credentials(environment.function),
             initialization_type=environment.initialization_type,
         )

@@ -6,7 +6,7 @@ Pure. The table of moves follows AWS's Runtime API: Started, then Ready, Running
 
 import signal as signals
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -87,6 +87,12 @@ class EnvironmentSpec:
     environment_id: str
     function: FunctionVersion
     variables: Mapping[str, str]
+
+    def with_endpoint(self, lambda_url: str | None) -> "EnvironmentSpec":
+        """With ``AWS_ENDPOINT_URL_LAMBDA`` for a durable function that names none: its executions are here."""
+        if self.function.durable is None or lambda_url is None or "AWS_ENDPOINT_URL_LAMBDA" in self.variables:
+            return self
+        return replace(self, variables={**self.variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,6 @@ def environment_variables(
     *,
     log_stream: str,
     neighbours: Mapping[str, str],
-    lambda_endpoint: str | None = None,
     credentials: Mapping[str, str] = PLACEHOLDER_CREDENTIALS,
     initialization_type: str = ON_DEMAND,
 ) -> dict[str, str]:
@@ -55,7 +54,6 @@ def environment_variables(
     Args:
         neighbours: ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_*`` of the server, and where X-Ray's daemon is; the
             function's own win.
-        lambda_endpoint: for a durable function that has no ``AWS_ENDPOINT_URL_LAMBDA``: its executions are here.
         credentials: of the execution role.
     """
     variables = {**_OVERRIDABLE, **neighbours}
@@ -63,8 +61,6 @@ def environment_variables(
         variables |= _MANAGED_PATHS
     daemon_host, _, daemon_port = variables["AWS_XRAY_DAEMON_ADDRESS"].rpartition(":")
     variables |= function.variables
-    if function.durable is not None and lambda_endpoint is not None:
-        variables.setdefault("AWS_ENDPOINT_URL_LAMBDA", lambda_endpoint)
     variables |= credentials
     variables |= {
         "AWS_REGION": function.arn.region,

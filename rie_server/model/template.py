@@ -24,6 +24,7 @@ LAMBDA_FUNCTION = "AWS::Lambda::Function"
 _SAME_NAME = (
     "Architectures",
     "Description",
+    "DurableConfig",
     "EphemeralStorage",
     "FileSystemConfigs",
     "Handler",
@@ -44,11 +45,13 @@ _NOT_CARRIED_OUT = (
     "FunctionUrlConfig",
 )
 _WHOLE_NUMBERS = (
+    "ExecutionTimeout",
     "MaximumEventAgeInSeconds",
     "MaximumRetryAttempts",
     "MemorySize",
     "ProvisionedConcurrentExecutions",
     "ReservedConcurrentExecutions",
+    "RetentionPeriodInDays",
     "Size",
     "Timeout",
 )

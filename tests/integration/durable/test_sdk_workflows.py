@@ -351,3 +351,45 @@ def test_a_pause_in_the_middle_of_a_workflow_loses_nothing(
 
     assert json.loads(shared.wait(arn)["Result"]) == "done"
     assert sorted(set(lines(journal))) == ["0", "1", "2", "3"]
+
+
+def test_a_durable_function_makes_its_checkpoints_where_the_server_goes_by_iam(
+    start_durable: Callable[..., DurableServer], journal: Path
+) -> None:
+    durable = start_durable(auth="iam", access_keys="local=local")
+    durable.create("steps", STEPS_AND_WAIT)
+
+    result, _ = durable.execute("steps", {"n": 1, "journal": str(journal)})
+
+    assert result == {"result": 20}
+
+
+def test_a_function_of_a_template_may_be_durable(
+    start_durable: Callable[..., DurableServer], journal: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "flow").mkdir()
+    (tmp_path / "flow" / "app.py").write_text(STEPS_AND_WAIT)
+    template = tmp_path / "template.yaml"
+    template.write_text(
+        """
+Resources:
+  Flow:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: flow
+      Handler: app.handler
+      Runtime: python3.11
+      CodeUri: flow/
+      AutoPublishAlias: live
+      DurableConfig: {ExecutionTimeout: 60, RetentionPeriodInDays: 3}
+"""
+    )
+    durable = start_durable(template=template)
+
+    result, reply = durable.execute("flow", {"n": 1, "journal": str(journal)}, Qualifier="live")
+
+    assert result == {"result": 20}
+    assert durable.get(reply["DurableExecutionArn"])["DurableConfig"] == {
+        "ExecutionTimeout": 60,
+        "RetentionPeriodInDays": 3,
+    }

@@ -61,6 +61,19 @@ def test_globals_fill_in_what_a_function_leaves_out() -> None:
     assert work.members["Environment"] == {"Variables": {"A": "own", "B": "shared"}}
 
 
+def test_a_durable_function_has_its_times_in_numbers_wherever_they_are_written() -> None:
+    for properties, rest in (
+        ("DurableConfig: {ExecutionTimeout: '3600', RetentionPeriodInDays: 7}", ""),
+        (
+            "DurableConfig: {ExecutionTimeout: 3600}",
+            "Globals: {Function: {DurableConfig: {ExecutionTimeout: 60, RetentionPeriodInDays: 7}}}",
+        ),
+    ):
+        work = function(f"Handler: a.b, Runtime: python3.12, {properties}", rest=rest)
+
+        assert work.members["DurableConfig"] == {"ExecutionTimeout": 3600, "RetentionPeriodInDays": 7}
+
+
 def test_globals_are_none_of_a_plain_lambda_functions_business() -> None:
     work = function(
         "Handler: a.b, Runtime: python3.12, Role: r, Code: ./src",
