@@ -57,9 +57,7 @@ class Mailbox:
             before = environment.state
             if environment.extensions is not None and before in _PHASES and not resumed:
                 environment.extensions.held = poll
-                held = environment
-                if environment.is_shared:
-                    self._supervisor.seating.hold(environment, poll)
+                held = self._hold(environment, poll)
             elif environment.is_shared:
                 environment, fresh, plan = self._supervisor.seating.sit_down(environment, poll)
             else:
@@ -88,6 +86,12 @@ class Mailbox:
             poll.deliver(repeated)
         if plan is not NOTHING:
             fleet.carry_out(plan)
+
+    def _hold(self, environment: Environment, poll: Poll) -> Environment:
+        """Under the lock: of a shared environment every worker's call is held, not only the last."""
+        if environment.is_shared:
+            self._supervisor.seating.hold(environment, poll)
+        return environment
 
     def resume(self, environment: Environment) -> None:
         """Ends the phase of an environment with extensions when nobody works any more: its log, then the phase."""
