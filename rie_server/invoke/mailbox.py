@@ -70,10 +70,8 @@ class Mailbox:
                     repeated = environment.invocation
                     if environment.bound:
                         fleet.assign(environment, repeated)
-        if before is RuntimeState.RESTORING and held is None:
-            environment.log.restore_ended(
-                duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
-            )
+        if before in INITIALIZING and held is None:
+            _came_up(environment, before)
         if before is RuntimeState.RESPONSE_SENT and environment.log.is_observed:
             environment.log.runtime_ready()
         if held is not None:
@@ -253,6 +251,17 @@ class Mailbox:
             if environment.is_seat:
                 self._supervisor.seating.answered(environment)
             return environment, invocation
+
+
+def _came_up(environment: Environment, before: RuntimeState) -> None:
+    """Without the lock: initialization has ended."""
+    if before is RuntimeState.RESTORING:
+        duration_ms = environment.restore_duration_ms or 0.0
+        environment.log.restore_ended(duration_ms=duration_ms, status="success", error_type=None)
+    if environment.provisioned and environment.running is not None:
+        # What the first report would have to do is done before anybody waits for it.
+        environment.running.flush_output()
+        environment.running.peak_memory_mb()
 
 
 # The runtime's ``next`` ends them, and its extensions' with it.
