@@ -154,6 +154,7 @@ class EnvironmentExtensions:
     Attributes:
         fatal_type: the first error that an extension has reported; whatever ends the environment then has this type.
         held: the runtime's ``next`` while extensions still work.
+        held_workers: those of a shared environment while it initializes.
         ending: the invocation that was answered last.
         is_runtime_due: external extensions must register before the runtime is started; it has not been.
         is_runtime_gone: the runtime's process has ended.
@@ -169,6 +170,7 @@ class EnvironmentExtensions:
         "ending",
         "fatal_type",
         "held",
+        "held_workers",
         "is_over",
         "is_runtime_due",
         "is_runtime_gone",
@@ -181,6 +183,7 @@ class EnvironmentExtensions:
         self.by_name: dict[str, Extension] = {}
         self.fatal_type: str | None = None
         self.held: Poll | None = None
+        self.held_workers: list[Poll] = []
         self.ending: Ending | None = None
         self.is_runtime_due = False
         self.is_runtime_gone = False
