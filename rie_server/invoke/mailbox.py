@@ -55,13 +55,11 @@ class Mailbox:
             if environment is None:
                 return  # it is being stopped, and its connection ends with it: an error would only confuse its log
             before = environment.state
-            if environment.is_shared:
-                if _holds(environment, poll):
-                    return
-                environment, fresh, plan = self._supervisor.seating.sit_down(environment, poll)
-            elif environment.extensions is not None and before in _PHASES and not resumed:
+            if environment.extensions is not None and before in _PHASES and not resumed:
                 environment.extensions.held = poll
-                held = environment
+                held = self._hold(environment, poll)
+            elif environment.is_shared:
+                environment, fresh, plan = self._supervisor.seating.sit_down(environment, poll)
             else:
                 _permit(environment, RuntimeMove.NEXT)
                 environment.move(RuntimeMove.NEXT)
@@ -72,8 +70,10 @@ class Mailbox:
                     repeated = environment.invocation
                     if environment.bound:
                         fleet.assign(environment, repeated)
-        if before in INITIALIZING and held is None:
-            _came_up(environment, before)
+        if before is RuntimeState.RESTORING and held is None:
+            environment.log.restore_ended(
+                duration_ms=environment.restore_duration_ms or 0.0, status="success", error_type=None
+            )
         if before is RuntimeState.RESPONSE_SENT and environment.log.is_observed:
             environment.log.runtime_ready()
         if held is not None:
@@ -87,34 +87,30 @@ class Mailbox:
         if plan is not NOTHING:
             fleet.carry_out(plan)
 
+    def _hold(self, environment: Environment, poll: Poll) -> Environment:
+        """Under the lock: of a shared environment every worker's call is held, not only the last."""
+        if environment.is_shared:
+            self._supervisor.seating.hold(environment, poll)
+        return environment
+
     def resume(self, environment: Environment) -> None:
         """Ends the phase of an environment with extensions when nobody works any more: its log, then the phase."""
-        if environment.is_shared:
-            self._seat_workers(environment)
-            return
         with self._fleet.lock:
             extensions = environment.extensions
             if extensions is None or extensions.held is None or not extensions.is_everybody_ready:
                 return
             is_init = environment.state in INITIALIZING
-            poll, extensions.held = extensions.held, None
-            if environment.state not in _PHASES or not poll.is_connected():
+            polls, extensions.held = [extensions.held], None
+            if environment.is_shared:
+                polls = self._supervisor.seating.held(environment)
+            polls = [poll for poll in polls if poll.is_connected()]
+            if environment.state not in _PHASES or not polls:
                 return  # a runtime that still lives asks again
         if is_init:
             extensions.write_to(environment.log)
         self._answers.end(environment)
-        self.next(environment.id, poll, resumed=True)
-
-    def _seat_workers(self, environment: Environment) -> None:
-        """Lets the workers of a shared environment have what they have asked for since before it was initialized."""
-        with self._fleet.lock:
-            extensions = environment.extensions
-            if extensions is None or not extensions.held_workers or not extensions.is_everybody_ready:
-                return
-            polls, extensions.held_workers = extensions.held_workers, []
         for poll in polls:
-            if poll.is_connected():
-                self.next(environment.id, poll)
+            self.next(environment.id, poll, resumed=True)
 
     def response(self, environment_id: str, request_id: str, payload: bytes, *, runtime_id: str | None = None) -> None:
         """The function's result.
@@ -261,26 +257,6 @@ class Mailbox:
 
 # The runtime's ``next`` ends them, and its extensions' with it.
 _PHASES = (RuntimeState.STARTED, RuntimeState.RESTORING, RuntimeState.RESPONSE_SENT)
-
-
-def _came_up(environment: Environment, before: RuntimeState) -> None:
-    """Without the lock: initialization has ended."""
-    if before is RuntimeState.RESTORING:
-        duration_ms = environment.restore_duration_ms or 0.0
-        environment.log.restore_ended(duration_ms=duration_ms, status="success", error_type=None)
-    if environment.provisioned and environment.running is not None:
-        # What the first report would have to do is done before anybody waits for it.
-        environment.running.flush_output()
-        environment.running.peak_memory_mb()
-
-
-def _holds(environment: Environment, worker: Poll) -> bool:
-    """Keeps a worker of a shared environment waiting that still initializes, because of its extensions."""
-    extensions = environment.extensions
-    if extensions is None or environment.state is not RuntimeState.STARTED or extensions.is_everybody_ready:
-        return False
-    extensions.held_workers.append(worker)
-    return True
 
 
 def _permit(environment: Environment, move: RuntimeMove) -> None:
