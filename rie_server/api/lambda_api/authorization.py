@@ -32,26 +32,31 @@ class Authorization:
     """
 
     def __init__(
-        self, *, authentication: Authentication, policy: Callable[[FunctionArn], ResourcePolicy | None], account_id: str
+        self, *, authentication: Authentication, policy: Callable[[FunctionArn], ResourcePolicy | None]
     ) -> None:
         self._authentication = authentication
         self._policy = policy
-        self._account_id = account_id
 
     def check(
-        self, request: Request, operation: str, reference: str | None, qualifier: str | None, *, region: str
+        self,
+        request: Request,
+        operation: str,
+        reference: str | None,
+        qualifier: str | None,
+        *,
+        region: str,
+        account: str,
     ) -> Caller:
         """Lets a request pass.
 
         Args:
             reference: the FunctionName of the path, if the operation has one.
+            region, account: the world that the request is about, in which names are looked up.
 
         Raises:
             LambdaError: of status 403, in AWS's words.
         """
         caller = self._authentication.caller(request)
-        # A service acts in the account of what it names.
-        account = self._account_id if caller.service is not None else caller.account
         function = None if reference is None else self._function(reference, qualifier, region, account)
         owner = account if function is None else function.account
         if caller.service is None and caller.account == owner:

@@ -66,6 +66,5 @@ def _scope_of(credential: str, access_keys: tuple[tuple[str, str, str], ...]) ->
     if len(parts) < 5:
         return None, None
     region, key = parts[-3], "/".join(parts[:-4])
-    owners = (owner for known, _, owner in access_keys if known == key and _ACCOUNT.fullmatch(owner))
-    account = next(owners, key if _ACCOUNT.fullmatch(key) else None)
-    return region if _REGION.fullmatch(region) else None, account
+    account = next((owner for known, _, owner in access_keys if known == key), key)
+    return region if _REGION.fullmatch(region) else None, account if _ACCOUNT.fullmatch(account) else None

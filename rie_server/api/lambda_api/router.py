@@ -214,8 +214,9 @@ class LambdaApi:
         if self._authorization is None or operation.name in _BY_TOKEN:
             return
         qualifier = parse_qs(request.query).get("Qualifier", [None])[0]
-        region, _ = request_scope(request, self._settings)
-        self._authorization.check(request, operation.name, parameters.get("FunctionName"), qualifier, region=region)
+        region, account = request_scope(request, self._settings)
+        reference = parameters.get("FunctionName")
+        self._authorization.check(request, operation.name, reference, qualifier, region=region, account=account)
 
     def _answer_own_paths(self, request: Request, request_id: str) -> Reply | Deferred:
         if request.method == "GET" and request.path.startswith(code_download.PREFIX):
