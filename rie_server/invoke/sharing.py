@@ -12,7 +12,7 @@ import math
 from collections import deque
 from uuid import uuid4
 
-from rie_server.errors import RuntimeApiError
+from rie_server.errors import RuntimeApiError, invalid_request_id
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
 from rie_server.model.environment import INITIALIZING, RuntimeState
@@ -132,8 +132,8 @@ class SharedEnvironment(Environment):
         for late_id, late_request_id in self.late.items():
             if runtime_id == late_id or (runtime_id is None and request_id == late_request_id):
                 del self.late[late_id]
-                raise RuntimeApiError(410, "InvokeTimeout", "Invoke timeout")
-        raise RuntimeApiError(400, "InvalidRequestID", "Invalid request ID")
+                raise invoke_timeout()
+        raise invalid_request_id()
 
 
 class SharedPool(Pool):
@@ -242,6 +242,11 @@ class SharedPool(Pool):
         seat.host.parked.discard(seat)
         if not seat.host.parked and seat.host in self.idle:
             self.idle.remove(seat.host)
+
+
+def invoke_timeout() -> RuntimeApiError:
+    """The answer to a worker whose invocation has timed out: its environment lives on."""
+    return RuntimeApiError(410, "InvokeTimeout", "Invoke timeout")
 
 
 def new_runtime_id() -> str:
