@@ -126,4 +126,9 @@ def _authorization(
 ) -> Authorization | None:
     if settings.auth != "iam":
         return None
-    return Authorization(authentication=authentication, policy=registry.policies.find, account_id=settings.account_id)
+    return Authorization(
+        authentication=authentication,
+        policy=registry.policies.find,
+        region=settings.region,
+        account_id=settings.account_id,
+    )

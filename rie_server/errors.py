@@ -195,6 +195,10 @@ class UnrecognizedClientException(LambdaError):
     code, status, fault, message_key = "UnrecognizedClientException", 403, None, "message"
 
 
+class ExpiredTokenException(LambdaError):
+    code, status, fault, message_key = "ExpiredTokenException", 403, None, "message"
+
+
 class InvalidSignatureException(LambdaError):
     code, status, fault, message_key = "InvalidSignatureException", 403, None, "message"
 

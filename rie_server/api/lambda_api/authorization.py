@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import Request
+from rie_server.api.lambda_api.rendering import region_or
 from rie_server.errors import AccessDeniedException, LambdaError
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.caller import Caller
@@ -29,19 +30,26 @@ class Authorization:
     """
     Args:
         policy: that of exactly this function, version or alias, or None.
+        region: of who signs for no region in particular.
+        account_id: in which services act.
     """
 
     def __init__(
-        self, *, authentication: Authentication, policy: Callable[[FunctionArn], ResourcePolicy | None], account_id: str
+        self,
+        *,
+        authentication: Authentication,
+        policy: Callable[[FunctionArn], ResourcePolicy | None],
+        region: str,
+        account_id: str,
     ) -> None:
         self._authentication = authentication
         self._policy = policy
+        self._region = region
         self._account_id = account_id
 
-    def check(
-        self, request: Request, operation: str, reference: str | None, qualifier: str | None, *, region: str
-    ) -> Caller:
-        """Lets a request pass.
+    def check(self, request: Request, operation: str, reference: str | None, qualifier: str | None) -> Caller:
+        """Lets a request pass, and sets its scope: the operation must not go by anything that the signature does not
+        cover.
 
         Args:
             reference: the FunctionName of the path, if the operation has one.
@@ -49,9 +57,11 @@ class Authorization:
         Raises:
             LambdaError: of status 403, in AWS's words.
         """
-        caller = self._authentication.caller(request)
+        caller, signed_region = self._authentication.signed(request)
         # A service acts in the account of what it names.
         account = self._account_id if caller.service is not None else caller.account
+        region = region_or(signed_region, self._region)
+        request.scope = region, account
         function = None if reference is None else self._function(reference, qualifier, region, account)
         owner = account if function is None else function.account
         if caller.service is None and caller.account == owner:

@@ -16,6 +16,11 @@ _ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"(?:eusc-)?[a-z]{2}(?:-[a-z]+)+-\d")
 
 
+def region_or(region: str, configured: str) -> str:
+    """``region`` if it can be one, else the configured one."""
+    return region if _REGION.fullmatch(region) else configured
+
+
 def error_reply(error: LambdaError, request_id: str) -> Reply:
     """The reply AWS gives for ``error``."""
     body: dict[str, str] = {}
@@ -43,8 +48,10 @@ def request_scope(request: Request, settings: Settings) -> tuple[str, str]:
     The region is that of the SigV4 credential scope, from the Authorization header or a presigned URL; an unsigned
     request, or one signed for no region in particular, is about the configured one. The account is that of the access
     key in ``RIE_ACCESS_KEYS``, of a key of twelve digits that very number, else the configured one. Signatures are not
-    checked here.
+    checked here: where they are, what they prove goes before what a request says.
     """
+    if request.scope is not None:
+        return request.scope
     authorization = request.headers.get("authorization")
     region, account = None, None
     if authorization is not None:
