@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 PATH_FORM: Final = "/_rie/urls/"
-_HOST: Final = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]+)\.localhost(?::\d+)?", re.IGNORECASE)
+_HOST: Final = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]+)\.localhost\.?(?::\d+)?", re.IGNORECASE)
 
 
 class AuthType(StrEnum):
