@@ -35,10 +35,12 @@ class BlockingBody:
         with self._changed:
             self._waiting.append(data)
             self._waiting_bytes += len(data)
-            is_full = self._waiting_bytes > WAITING_BYTES
-            self._changed.notify()
-        if is_full:
-            self._stream.hold(True)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Under the lock, so that a hold never comes after the release that answers it."""
+        self._changed.notify()
+        self._stream.hold(self._waiting_bytes > WAITING_BYTES)
 
     def finish(self, trailers: Mapping[str, str]) -> None:
         del trailers
@@ -64,7 +66,7 @@ class BlockingBody:
                 data = b"".join(self._waiting)
                 self._waiting.clear()
                 self._waiting_bytes = 0
-            self._stream.hold(False)
+                self._settle()
             yield data
         if self._is_broken:
             # The server ends the connection without the last chunk.

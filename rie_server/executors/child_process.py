@@ -55,7 +55,8 @@ class ChildProcess:
                 waiting = fcntl.ioctl(self._output, termios.FIONREAD, _NOTHING_WAITS)
                 if waiting != _NOTHING_WAITS:
                     self._read(int.from_bytes(waiting, sys.byteorder))
-            self._pass_on(self._reader.flush())
+            if rest := self._reader.flush():
+                self._pass_on(rest)
 
     def signal_group(self, number: int) -> None:
         # returncode is set once the leader was reaped; from then on its number may be another's.

@@ -4,27 +4,31 @@ LINE_BYTES_MAXIMUM = 256 * 1024
 
 
 class LineSplitter:
-    """Lines come without their newline; one longer than ``LINE_BYTES_MAXIMUM`` comes in pieces."""
+    """Lines come without their newline; one longer than ``LINE_BYTES_MAXIMUM`` comes in pieces.
 
-    __slots__ = ("_rest",)
+    Attributes:
+        rest: what has come after the last newline.
+    """
+
+    __slots__ = ("rest",)
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that ``data`` completes."""
-        lines = (self._rest + data).split(b"\n")
+        lines = (self.rest + data).split(b"\n")
         rest = lines.pop()
         pieces = [piece for line in lines for piece in _pieces(line)]
         while len(rest) >= LINE_BYTES_MAXIMUM:
             pieces.append(rest[:LINE_BYTES_MAXIMUM])
             rest = rest[LINE_BYTES_MAXIMUM:]
-        self._rest = rest
+        self.rest = rest
         return pieces
 
     def flush(self) -> list[bytes]:
         """What came after the last newline, if anything did."""
-        rest, self._rest = self._rest, b""
+        rest, self.rest = self.rest, b""
         return [rest] if rest else []
 
 

@@ -28,9 +28,12 @@ _OLDEST_KIND = 0x01
 _KINDS = {(number << 2) | low for number in range(len(LEVELS) + 1) for low in (2, 3)}
 _MESSAGE_BYTES = 1024 * 1024
 _MICROSECONDS = 1_000_000
+_NOTHING: list[Output] = []
 
 
 class OutputReader:
+    """``flush`` is called at the end of every invocation, most often for nothing: it looks at two attributes."""
+
     __slots__ = ("_frame", "_lines")
 
     def __init__(self) -> None:
@@ -49,7 +52,9 @@ class OutputReader:
         Args:
             ended: nothing can come any more; so the rest is text, whatever it looks like.
         """
-        if self._frame and (ended or not self._frame.startswith(_MARK)):
+        if not self._frame:
+            return self._lines.flush() if self._lines.rest else _NOTHING
+        if ended or not self._frame.startswith(_MARK):
             text, self._frame = self._frame, b""
             return [*self._lines.feed(text), *self._lines.flush()]
         return self._lines.flush()

@@ -71,7 +71,7 @@ class CloudWatchLogs:
         self._wake.set()
 
     def close(self) -> None:
-        """Sends what is left, for ``CLOSE_SECONDS`` at most."""
+        """Sends what is left, each stream's until it is refused, and for ``CLOSE_SECONDS`` at most."""
         self._gives_up_at = self._clock.monotonic() + CLOSE_SECONDS
         self._closing = True
         self._wake.set()
@@ -96,7 +96,7 @@ class CloudWatchLogs:
             self._wake.wait()
             self._wake.clear()
             pause_seconds = self._send_all()
-            if self._closing and (pause_seconds is None or self._clock.monotonic() >= self._gives_up_at):
+            if self._closing and pause_seconds is None:
                 return
             if pause_seconds is not None:
                 self._clock.call_later(pause_seconds, self._wake.set)
@@ -106,11 +106,14 @@ class CloudWatchLogs:
         while True:
             now = self._clock.monotonic()
             with self._lock:
-                due = [one for one in self._streams.values() if one.waiting and one.retry_at <= now]
-                later = [one.retry_at for one in self._streams.values() if one.waiting and one.retry_at > now]
-            if not due or now >= self._gives_up_at:
-                return max(0.0, min(later) - now) if later else None
+                waiting = [one for one in self._streams.values() if one.waiting]
+            # At the end everybody has one more attempt.
+            due = [one for one in waiting if one.retry_at <= now or self._closing]
+            if not due:
+                return max(0.0, min(one.retry_at for one in waiting) - now) if waiting else None
             for stream in due:
+                if self._clock.monotonic() >= self._gives_up_at:
+                    return None
                 self._send(stream)
 
     def _send(self, stream: _Stream) -> None:
@@ -144,6 +147,11 @@ class CloudWatchLogs:
             with self._lock:
                 self._dropped += len(batch)
             self._settle(stream, batch)
+            return
+        if self._closing:
+            with self._lock:
+                self._dropped += len(stream.waiting)
+                stream.waiting.clear()
             return
         stream.retry_at = self._clock.monotonic() + stream.pause_seconds
         stream.pause_seconds = min(stream.pause_seconds * 2, LONGEST_PAUSE_SECONDS)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rie_server.http.listener import Listener
     from rie_server.http.protocol import HttpProtocol
 
+# Above this, copying a chunk into one block costs more than handing the kernel three.
+_JOINED_BYTES = 32 * 1024
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -63,10 +65,13 @@ class ChunkedBody:
         if self._is_over:
             return
         outbox, transport = self._listener.outbox, self._transport
-        if self._chunked:
+        if not self._chunked:
+            outbox.write(transport, data)
+        elif len(data) < _JOINED_BYTES:
             outbox.write(transport, b"%x\r\n%b\r\n" % (len(data), data))
         else:
-            outbox.write(transport, data)
+            outbox.write(transport, b"%x\r\n" % len(data), data)
+            outbox.write(transport, b"\r\n")
 
     def _finish(self) -> None:
         if self._is_over:

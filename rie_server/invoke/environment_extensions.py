@@ -251,7 +251,7 @@ class EnvironmentExtensions:
             self.ending = None
 
     def write_to(self, log: EnvironmentLog) -> None:
-        """Without the lock, at the end of initialization: a line for every extension."""
+        """At the end of initialization: a line for every extension."""
         for one in tuple(self.by_name.values()):
             log.extension(one.name, one.state, one.events, one.error_type)
 

@@ -10,7 +10,7 @@ from rie_server.invoke.environment_extensions import EnvironmentExtensions
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.shutdown import Shutdowns, Threads
-from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure
+from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, not_started
 from rie_server.model.environment import EnvironmentExit, RuntimeState
 from rie_server.model.function_errors import PlatformError, extension_exited
 from rie_server.ports import Clock
@@ -64,8 +64,7 @@ class ExtensionSupervisor:
         try:
             environment.running.start_runtime()
         except EnvironmentStartError as failure:
-            error = PlatformError(error_type=failure.error_type, message=str(failure))
-            self._fail_init(environment, InitFailure(error, again=False))
+            self._fail_init(environment, not_started(failure))
 
     def expect_exit(self, environment: Environment, error_type: str) -> None:
         """Under the fleet's lock: an extension has reported an error and exits; what runs fails with it."""

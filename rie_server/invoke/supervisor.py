@@ -16,7 +16,7 @@ from rie_server.invoke.extension_supervisor import ExtensionSupervisor
 from rie_server.invoke.fleet import Fleet
 from rie_server.invoke.seating import Seating
 from rie_server.invoke.shutdown import Shutdowns, Threads
-from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch
+from rie_server.invoke.watch import LAST_WORDS_SECONDS, InitFailure, Watch, not_started
 from rie_server.limits import RESTORE_TIMEOUT_SECONDS
 from rie_server.model.environment import AT_WORK, INITIALIZING, EnvironmentExit, EnvironmentSpec, RuntimeState
 from rie_server.model.extension import ShutdownReason
@@ -98,6 +98,8 @@ class Supervisor:
         The log is told here, once in an environment's life, because nobody may begin an invocation before.
         """
         environment.deadline = None
+        if environment.is_shared and environment.extensions is not None:
+            environment.extensions.write_to(environment.log)  # no phase of it is held for them
         now = self._clock.monotonic()
         init_ms = (now - environment.init_started_at) * 1000
         if environment.restore_started_at is not None:
@@ -149,13 +151,11 @@ class Supervisor:
         try:
             running = self._executor.start(spec, Watch(environment, self.exited, self.extensions))
         except EnvironmentStartError as failure:
-            error = PlatformError(error_type=failure.error_type, message=str(failure))
-            self._init_failed(environment, InitFailure(error, again=False))
+            self._init_failed(environment, not_started(failure))
             return
         except Exception:
             log.exception("Environment %s of %s could not be started", environment.id, function.arn)
-            error = PlatformError(error_type="Sandbox.Failure", message="The environment could not be started")
-            self._init_failed(environment, InitFailure(error, again=False))
+            self._init_failed(environment, not_started())
             return
         with self._fleet.lock:
             environment.running = running

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from rie_server.errors import EnvironmentStartError
 from rie_server.invoke.environments import Environment
 from rie_server.model.environment import EnvironmentExit
 from rie_server.model.function_errors import PlatformError
@@ -28,6 +29,18 @@ class InitFailure:
 
     def payload(self, request_id: str) -> bytes:
         return self.error.payload(request_id) if self.reported is None else self.reported
+
+
+def not_started(refusal: EnvironmentStartError | None = None) -> InitFailure:
+    """What follows from a start that was refused; without ``refusal`` from one that failed in a way nobody expected.
+
+    A second one would fare no better.
+    """
+    if refusal is None:
+        error = PlatformError(error_type="Sandbox.Failure", message="The environment could not be started")
+    else:
+        error = PlatformError(error_type=refusal.error_type, message=str(refusal))
+    return InitFailure(error, again=False)
 
 
 class ExtensionListener(Protocol):

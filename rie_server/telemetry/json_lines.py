@@ -126,7 +126,8 @@ class JsonLogStream:
         return b"" if tail is None else b"".join(tail)
 
     def answered(self, answer: RuntimeAnswer) -> None:
-        self._answers[answer.request_id] = answer
+        if self.is_observed:
+            self._answers[answer.request_id] = answer
 
     def runtime_ready(self) -> None:
         """Nothing waits for it."""

@@ -119,6 +119,7 @@ class ObservedLog:
         self._telemetry.line("function", record.text.decode("utf-8", "replace"), record.at_epoch_seconds)
 
     def answered(self, answer: RuntimeAnswer) -> None:
+        self._inner.answered(answer)
         self._told(answer.request_id).answered(answer)
 
     def runtime_ready(self) -> None:
@@ -133,9 +134,8 @@ class ObservedLog:
         self._running.pop(report.request_id, None)
         if not self._is_shared:
             self._tell(told.ended(report))
-        if report.error_type is not None:
-            text = f"RequestId: {report.request_id} Status: {report.status}\tErrorType: {report.error_type}"
-            self._tell(platform_events.fault(text))
+        if report.status is not None:
+            self._tell(platform_events.fault(report))
         self._tell(platform_events.end(report.request_id))
         spans = told.answer_spans() if self._is_shared else told.extension_spans(report)
         memory_size_mb = None if self._is_shared else self._function.memory_size_mb

@@ -191,8 +191,11 @@ def end(request_id: str) -> PlatformEvent:
     return PlatformEvent(type="end", level="INFO", record={"requestId": request_id})
 
 
-def fault(text: str) -> PlatformEvent:
+def fault(figures: InvocationReport) -> PlatformEvent:
     """Of the Logs API alone: an environment ended while it owed an answer."""
+    text = f"RequestId: {figures.request_id} Status: {figures.status}"
+    if figures.error_type is not None:
+        text += f"\tErrorType: {figures.error_type}"
     return PlatformEvent(type="fault", level="WARN", record=text)
 
 

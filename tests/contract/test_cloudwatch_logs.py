@@ -97,7 +97,6 @@ def test_a_service_that_is_away_costs_nothing_but_lines(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_LOGS", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(cloudwatch_logs, "WAITING_BYTES", 100_000)
-    monkeypatch.setattr(cloudwatch_logs, "CLOSE_SECONDS", 0.5)
     delivery = make()
     for number in range(10):
         delivery.take([(STREAM, clock.now(), f"{number}" * 1000)] * 100)

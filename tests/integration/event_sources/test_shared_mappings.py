@@ -89,7 +89,7 @@ class Pair:
         records = [record for one in told(self.path) for record in one["event"]["Records"]]
         return [int(base64.b64decode(record["kinesis"]["data"])) for record in records]
 
-    def wait_complete(self, seconds: float = 20.0) -> None:
+    def wait_complete(self, seconds: float = 40.0) -> None:
         wait_until(lambda: len(set(self.numbers())) == self.number, seconds=seconds, what=f"{self.number} records")
 
     def poller(self) -> str:
@@ -135,7 +135,7 @@ def test_a_mapping_is_polled_once_and_goes_to_the_other_server_when_its_own_ends
     pair.servers[second].kill()
     killed_at = time.monotonic()
     pair.put(40)
-    pair.wait_complete(seconds=40)
+    pair.wait_complete()
     assert pair.poller() == first
     assert time.monotonic() - killed_at < 30
 

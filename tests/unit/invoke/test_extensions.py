@@ -114,6 +114,7 @@ def test_where_several_invocations_run_at_a_time_extensions_are_told_of_the_end_
     extension.register("SHUTDOWN").next()
     runtime.next()
     assert runtime.request_id == "a"
+    assert "EXTENSION\tName: watcher\tState: Ready\tEvents: [SHUTDOWN]" in stage.log_text()
     stage.fleet.close()
     stage.supervisor.close()
     assert extension.events == ["SHUTDOWN"]

@@ -248,6 +248,19 @@ def test_a_function_that_logs_in_json_is_told_in_objects(
     assert older.events[0]["record"] == '{"level":"DEBUG","message":"m"}'
 
 
+def test_the_log_itself_is_told_what_subscribers_are_told(
+    make_environment: Callable[[LogSettings], Environment],
+) -> None:
+    environment = make_environment(LogSettings(is_json=True, system_level="DEBUG"))
+    environment.subscribe("platform")
+    environment.end_init()
+    environment.invoke("r1")
+    environment.writer.flush()
+    lines = [line.removeprefix("[orders] ") for line in "".join(environment.shown).splitlines()]
+    done = next(json.loads(line) for line in lines if "platform.runtimeDone" in line)
+    assert done["record"]["metrics"]["producedBytes"] == 42
+
+
 def test_a_version_without_later_members_leaves_them_out(environment: Environment) -> None:
     environment.log.init_started()
     connection = environment.subscribe("platform", schema_version="2022-07-01")
@@ -323,7 +336,8 @@ def test_a_batch_goes_when_it_is_large_and_no_batch_is_larger(environment: Envir
     connection = environment.subscribe("function")
     for _ in range(3):
         environment.log.output(b"x" * 200_000)
-    connection.wait_for(batches=3)
+    connection.wait_for(batches=1)  # without the clock: the second event made the first batch full
+    environment.advance_until(lambda: len(connection.batches) == 3)
     assert [len(batch) for batch in connection.batches] == [1, 1, 1]
 
 
