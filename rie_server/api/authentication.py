@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from rie_server.api.exchange import Request
 from rie_server.api.signature import GivenSignature, given_signature
-from rie_server.errors import (
-    AccessDeniedException,
+from rie_server.api.signature_errors import (
     ExpiredTokenException,
     InvalidSignatureException,
     MissingAuthenticationTokenException,
-    RequestTooLargeException,
     UnrecognizedClientException,
 )
+from rie_server.errors import AccessDeniedException, RequestTooLargeException
 from rie_server.model.caller import AccessKey, Caller
 from rie_server.ports import Clock
 

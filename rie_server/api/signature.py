@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from rie_server.api.exchange import Request
-from rie_server.errors import IncompleteSignatureException
+from rie_server.api.signature_errors import IncompleteSignatureException
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _SIGNATURE: Final = "X-Amz-Signature="
