@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 PATH_FORM: Final = "/_rie/urls/"
+# Whoever gives a wildcard as the address calls from here.
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "")  # noqa: S104 - compared with
 _HOST: Final = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]+)\.localhost\.?(?::\d+)?", re.IGNORECASE)
 
 
@@ -83,6 +85,6 @@ def address(url_id: str, region: str, base_url: str) -> str:
     scheme, _, authority = base_url.partition("://")
     name, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
     host = (name if colon else authority).strip("[]").lower()
-    if host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost"):
+    if host in _THIS_MACHINE or host.endswith(".localhost"):
         return f"{scheme}://{domain_name(url_id, region)}{colon}{port}/"
     return f"{base_url}{PATH_FORM}{url_id}/"
