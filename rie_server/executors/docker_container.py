@@ -5,8 +5,8 @@ The shape of AWS's sandbox: a read-only file system, ``/tmp`` of the asked size,
 memory without swap, processors in proportion to memory.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -200,3 +200,12 @@ def _with_layers(spec: EnvironmentSpec) -> Mapping[str, str]:
         return spec.variables
     search = (*layer_python_path(LAYERS_ROOT, runtime), spec.variables.get("PYTHONPATH", ""))
     return {**spec.variables, "PYTHONPATH": ":".join(filter(None, search))}
+
+
+def with_handler(plan: ContainerPlan, command_line: Sequence[str]) -> ContainerPlan:
+    """An image's handler is the last argument of its command line, as AWS has it, if there is any: Node's runtime
+    interface client looks for it in ``_HANDLER`` alone.
+    """
+    if len(command_line) < 2:
+        return plan
+    return replace(plan, variables={**plan.variables, "_HANDLER": command_line[-1]})

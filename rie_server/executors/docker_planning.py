@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rie_server.errors import EnvironmentStartError
-from rie_server.executors.docker_container import ContainerPlan, image_of, plan_container
+from rie_server.executors.docker_container import ContainerPlan, image_of, plan_container, with_handler
 from rie_server.executors.docker_create import create_container
 from rie_server.executors.docker_engine import DockerEngine
 from rie_server.executors.docker_extensions import extensions_in, with_extensions
@@ -75,7 +75,7 @@ class ContainerPlanner:
         )
         if function.image_uri is not None and plan.entry_point and plan.command is None:
             plan = replace(plan, command=self._images.command_of(image))
-        return plan
+        return plan if function.image_uri is None else with_handler(plan, self._command_line(plan))
 
     def _on_host(self, directory: Path) -> Path:
         """The name by which the engine knows a folder of this machine's."""

@@ -84,6 +84,36 @@ _STREAMER = """\
         said = play(steps, request_id, event.get("content_type", "text/plain"))
     """
 
+# What AWS's Node client runs: `app.js`.
+NODE_HANDLER = """\
+    const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+    exports.stream = awslambda.streamifyResponse(async (event, stream) => {
+      stream.setContentType("text/plain");
+      if (event.fail === "before") throw new TypeError("as asked");
+      for (let piece = 0; piece < event.pieces; piece++) {
+        stream.write(String(Date.now() / 1000) + "\\n");
+        await wait(30);
+      }
+      if (event.fail === "after") throw new TypeError("half way");
+      stream.end();
+    });
+    exports.web = awslambda.streamifyResponse(async (event, stream) => {
+      const prelude = { statusCode: 201, headers: { "Content-Type": "text/html" }, cookies: ["a=b"] };
+      stream = awslambda.HttpResponseStream.from(stream, prelude);
+      stream.write("<p>");
+      stream.end();
+    });
+    exports.many = awslambda.streamifyResponse(async (event, stream) => {
+      const { once } = require("node:events");
+      const block = Buffer.alloc(65536, "x");
+      for (let sent = 0; sent < event.blocks; sent++) {
+        if (!stream.write(block)) await once(stream, "drain");
+      }
+      stream.end();
+    });
+    exports.plain = async (event) => ({ ...event, plain: true });
+    """
+
 CLOSE: tuple[str, None] = ("close", None)
 
 

@@ -10,41 +10,12 @@ import pytest
 from tests.conftest import RieServer, require
 from tests.integration.invoke.deploying import create, invoke, zip_of
 from tests.integration.invoke.other_clients import node_runtime
-from tests.integration.invoke.streaming_runtime import create_program, stream
+from tests.integration.invoke.streaming_runtime import NODE_HANDLER, create_program, stream
 
 FIRST_BYTE_SECONDS = 0.020
 
 # The first time, the runtime interface client is built.
 pytestmark = pytest.mark.timeout(1000)
-
-_NODE_HANDLER = """\
-    const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-    exports.stream = awslambda.streamifyResponse(async (event, stream) => {
-      stream.setContentType("text/plain");
-      if (event.fail === "before") throw new TypeError("as asked");
-      for (let piece = 0; piece < event.pieces; piece++) {
-        stream.write(String(Date.now() / 1000) + "\\n");
-        await wait(30);
-      }
-      if (event.fail === "after") throw new TypeError("half way");
-      stream.end();
-    });
-    exports.web = awslambda.streamifyResponse(async (event, stream) => {
-      const prelude = { statusCode: 201, headers: { "Content-Type": "text/html" }, cookies: ["a=b"] };
-      stream = awslambda.HttpResponseStream.from(stream, prelude);
-      stream.write("<p>");
-      stream.end();
-    });
-    exports.many = awslambda.streamifyResponse(async (event, stream) => {
-      const { once } = require("node:events");
-      const block = Buffer.alloc(65536, "x");
-      for (let sent = 0; sent < event.blocks; sent++) {
-        if (!stream.write(block)) await once(stream, "drain");
-      }
-      stream.end();
-    });
-    exports.plain = async (event) => ({ ...event, plain: true });
-    """
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +26,7 @@ def node(shared: RieServer) -> Any:
     program = node_runtime("aws-lambda-ric@4.0.2", require)
     client = shared.client()
     code = zip_of(
-        {"bootstrap": f'#!/bin/sh\nexec node {program} "$_HANDLER"\n', "app.js": textwrap.dedent(_NODE_HANDLER)}
+        {"bootstrap": f'#!/bin/sh\nexec node {program} "$_HANDLER"\n', "app.js": textwrap.dedent(NODE_HANDLER)}
     )
     for name in ("stream", "web", "many", "plain"):
         create(client, f"node-{name}", code, Runtime="provided.al2023", Handler=f"app.{name}", Timeout=20)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rie_server.executors.docker_container import init_nano_processors, nano_processors
+from rie_server.executors.docker_container import ContainerPlan, init_nano_processors, nano_processors, with_handler
 from rie_server.executors.docker_environment import exit_from, peak_in_statistics
 from rie_server.executors.docker_extensions import News, read_news
 from rie_server.executors.docker_failures import init_refusal, start_failure
@@ -146,3 +146,36 @@ def test_what_the_shell_beside_extensions_tells_is_understood_and_nothing_else(t
 )
 def test_an_extensions_exit_code_is_told_as_its_end(exit_code: int, told: EnvironmentExit) -> None:
     assert News(kind="extension", name="watcher", exit_code=exit_code).exit() == told
+
+
+@pytest.mark.parametrize(
+    ("command_line", "handler"),
+    [
+        (("node", "/opt/ric/index.mjs", "app.handler"), "app.handler"),
+        (("/entry.sh", "app.handler"), "app.handler"),
+        (("/bootstrap",), None),
+        ((), None),
+    ],
+)
+def test_an_images_handler_is_the_last_argument_of_its_command_line(
+    command_line: tuple[str, ...], handler: str | None
+) -> None:
+    plan = ContainerPlan(
+        name="rie-1",
+        image="orders",
+        platform=None,
+        entry_point=None,
+        command=None,
+        working_directory=None,
+        variables={"STAGE": "test"},
+        labels={},
+        code_on_host=None,
+        layers_on_host=None,
+        host_name="here",
+        extra_hosts={},
+        network=None,
+        memory_bytes=1,
+        nano_processors=1,
+        temporary_megabytes=1,
+    )
+    assert with_handler(plan, command_line).variables.get("_HANDLER") == handler
