@@ -18,9 +18,19 @@ from rie_server.model.http_prelude import DELIMITER
 # Bodies of these come as text where they are UTF-8; all others in base64. A form comes in base64, as in AWS.
 _TEXT_TYPES: Final = frozenset(("application/json", "application/javascript", "application/xml", "application/graphql"))
 _TEXT_ENDINGS: Final = ("+json", "+xml")
-# The connection's own, which a function's headers cannot set.
+# The connection's and AWS's own, which a function's headers cannot set.
 _NOT_THE_FUNCTIONS: Final = frozenset(
-    ("connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
+    (
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amzn-requestid",
+    )
 )
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -184,7 +194,7 @@ def _answer_body(document: Mapping[str, Any]) -> bytes:
         return b""
     if not isinstance(body, str):
         raise UnreadableResultError("body")
-    if not document.get("isBase64Encoded"):
+    if str(document.get("isBase64Encoded")).lower() != "true":
         return body.encode("utf-8", "replace")
     try:
         return base64.b64decode(body, validate=True)

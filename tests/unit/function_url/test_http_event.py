@@ -159,9 +159,20 @@ def test_headers_that_are_none_are_unreadable(headers: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Content-Length", "TRANSFER-ENCODING", "connection", "Keep-Alive", "date", "trailer", "upgrade", "te"]
+    "name",
+    [
+        "Content-Length",
+        "TRANSFER-ENCODING",
+        "connection",
+        "Keep-Alive",
+        "date",
+        "trailer",
+        "upgrade",
+        "te",
+        "X-Amzn-RequestId",
+    ],
 )
-def test_a_function_cannot_set_what_is_the_connection_s(name: str) -> None:
+def test_a_function_cannot_set_what_is_the_connection_s_or_aws_s(name: str) -> None:
     assert answer_of({"statusCode": 200, "headers": {name: "chunked"}, "body": "x"}) == (200, (JSON_TYPE,), b"x")
 
 
@@ -170,6 +181,13 @@ def test_a_cookie_may_be_long_and_may_not_begin_another_header() -> None:
     assert answer_of({"statusCode": 200, "cookies": [cookie]})[1][-1] == ("Set-Cookie", cookie)
     with pytest.raises(UnreadableResultError):
         answer_of({"statusCode": 200, "cookies": ["a=1\r\nLocation: x"]})
+
+
+@pytest.mark.parametrize(
+    ("said", "body"), [(True, b"a"), ("true", b"a"), (False, b"YQ=="), ("false", b"YQ=="), (None, b"YQ==")]
+)
+def test_a_body_is_in_base64_where_that_is_said(said: object, body: bytes) -> None:
+    assert answer_of({"statusCode": 200, "body": "YQ==", "isBase64Encoded": said})[2] == body
 
 
 @pytest.mark.parametrize("body", ["%", "YQ", "YQ=", "Y Q==", "é"])
