@@ -126,9 +126,4 @@ def _authorization(
 ) -> Authorization | None:
     if settings.auth != "iam":
         return None
-    return Authorization(
-        authentication=authentication,
-        policy=registry.policies.find,
-        region=settings.region,
-        account_id=settings.account_id,
-    )
+    return Authorization(authentication=authentication, policy=registry.policies.find, settings=settings)

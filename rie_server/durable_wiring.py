@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rie_server.config import Settings
+from rie_server.durable.dead_letters import DeadLetters
 from rie_server.durable.executions import DurableExecutions
 from rie_server.durable.runner import HOUSE_SECONDS, SHARED_HOUSE_SECONDS, DurableRunner
 from rie_server.durable.starting import DurableEvents, DurableStarts
 from rie_server.durable.waiting import Waiters
-from rie_server.ports import Clock, EventQueue, FunctionCatalog, Invoker
+from rie_server.events.worker import EventWorker
+from rie_server.ports import Clock, EventInvokeConfigs, FunctionCatalog, Invoker
 from rie_server.stores.database import Database
 from rie_server.stores.durable import DurableExecutionStore
 
@@ -35,7 +37,8 @@ def make_durable(
     settings: Settings,
     invoker: Invoker,
     catalog: FunctionCatalog,
-    queue: EventQueue,
+    queue: EventWorker,
+    configs: EventInvokeConfigs,
     owner: str,
     is_gone: Callable[[str], bool],
     is_elsewhere: Callable[[str], bool],
@@ -52,6 +55,7 @@ def make_durable(
         store=store,
         invoker=invoker,
         waiters=waiters,
+        dead_letters=DeadLetters(store=store, configs=configs, add=queue.add),
         clock=clock,
         real=real,
         owner=owner,

@@ -114,4 +114,9 @@ def make_role_credentials(
 ) -> RoleCredentials:
     """Without an STS endpoint in the server's environment, nobody is asked."""
     named = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"} & settings.function_variables.keys()
-    return RoleCredentials(clients=ServiceClients() if named else None, clock=clock, on_session=on_session)
+    return RoleCredentials(
+        clients=ServiceClients() if named else None,
+        clock=clock,
+        on_session=on_session,
+        account_id=settings.account_id,
+    )

@@ -54,7 +54,7 @@ class ConcurrencyCounts(Protocol):
 
     @property
     def unreserved_running(self) -> int:
-        """Those of functions without reserved concurrency."""
+        """Those that run neither by a reservation nor on what their function has provisioned."""
 
 
 class ProvisionedCounts(Protocol):

@@ -155,6 +155,7 @@ class RieServer:
             invoker=self._front_controller,
             catalog=self._registry,
             queue=self._events,
+            configs=self._registry,
             owner=claim_owner(self._server_id, self._owner),
             is_gone=partial(is_gone, server_id=self._server_id, is_alive=is_alive),
             is_elsewhere=self._is_elsewhere,

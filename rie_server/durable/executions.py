@@ -14,7 +14,7 @@ from rie_server.errors import InvalidParameterValueException, ResourceNotFoundEx
 from rie_server.limits import DURABLE_EVENT_BYTES
 from rie_server.model import durable_callbacks as callbacks
 from rie_server.model.durable_checkpoint import CheckpointAnswer, answered_again, check_token, checkpoint
-from rie_server.model.durable_checks import Update
+from rie_server.model.durable_checks import Update, check_count
 from rie_server.model.durable_draft import DurableDraft
 from rie_server.model.durable_execution import DurableExecution, ErrorObject
 from rie_server.model.durable_life import stop
@@ -83,6 +83,7 @@ class DurableExecutions:
         Raises:
             InvalidParameterValueException: the token is not the current one, or an update is not allowed.
         """
+        check_count(request.updates)
         targets = chained_targets(self._catalog, request.arn.function, request.updates)
         wanted = {name for one in request.updates for name in (one["Id"], one.get("ParentId")) if name is not None}
 

@@ -68,7 +68,11 @@ class DurableInvocations:
             )
             self._invoker.invoke(request, on_result)
         except LambdaError as refusal:
-            on_result(InvokeResult(payload=b"", function_error=None, executed_version="", refusal=refusal))
+            on_result(_refused(refusal))
+        except Exception:
+            # The invocation is on the record: whatever is wrong, it has to be over before there can be another.
+            log.exception("%s cannot be invoked", execution.arn)
+            on_result(_refused(ServiceException("An internal error occurred.")))
 
     def wait(self, timeout_seconds: float) -> bool:
         """Blocks until nothing is in flight; False when something still is after that time."""
@@ -120,3 +124,7 @@ class DurableInvocations:
         if not closed:
             log.error("What became of a durable execution cannot be stored: %s", error)
             self._real.call_later(STORE_RETRY_SECONDS, again)
+
+
+def _refused(refusal: LambdaError) -> InvokeResult:
+    return InvokeResult(payload=b"", function_error=None, executed_version="", refusal=refusal)

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from rie_server.durable.dead_letters import DeadLetters
 from rie_server.durable.invocations import STORE_RETRY_SECONDS, DurableInvocations
 from rie_server.durable.waiting import Waiters
 from rie_server.enduring import Changed, DurableStore
@@ -19,7 +20,7 @@ from rie_server.errors import ServiceException
 from rie_server.model.durable_checkpoint import chained_ended, chained_outcome
 from rie_server.model.durable_draft import DurableDraft
 from rie_server.model.durable_execution import DurableExecution
-from rie_server.model.durable_life import NextRun, lose_invocation, tell_parent, wake
+from rie_server.model.durable_life import NextRun, lose_invocation, news_told, wake
 from rie_server.model.request_id import new_request_id
 from rie_server.ports import Clock, Invoker, Timer
 
@@ -44,6 +45,7 @@ class DurableRunner:
         store: DurableStore,
         invoker: Invoker,
         waiters: Waiters,
+        dead_letters: DeadLetters,
         clock: Clock,
         real: Clock,
         owner: str,
@@ -62,6 +64,7 @@ class DurableRunner:
         """
         self._store = store
         self._waiters = waiters
+        self._dead_letters = dead_letters
         self._clock = clock
         self._real = real
         self._owner = owner
@@ -163,9 +166,9 @@ class DurableRunner:
         now = self._clock.now()
         found = self._store.due(now=now, most=AT_ONCE)
         due = [one for one in found if not self._is_left_alone(one)]
-        for ended in (one for one in due if one.is_over):
-            self._tell_parent(ended)
         self._wake([one for one in due if not one.is_over])
+        for ended in (one for one in due if one.is_over):
+            self._try_to_tell(ended)
         if len(found) == AT_ONCE and due:
             self._want(house=False)
         following = self._store.next_due(after=now)
@@ -194,10 +197,24 @@ class DurableRunner:
             if changed.value is not None and changed.execution is not None:
                 self._invocations.begin(changed.execution, changed.value)
 
-    def _tell_parent(self, child: DurableExecution) -> None:
-        """First the parent, then the child's own note of it: after a crash in between, the parent is told once more,
-        and does not care.
+    def _try_to_tell(self, ended: DurableExecution) -> None:
+        try:
+            self._tell(ended)
+        except Exception:
+            log.exception("How %s ended cannot be told; trying again in %g s", ended.arn, STORE_RETRY_SECONDS)
+            self._real.call_later(STORE_RETRY_SECONDS, self._want)
+
+    def _tell(self, ended: DurableExecution) -> None:
+        """First whoever is to hear of it, then the execution's own note of that: after a crash in between they hear of
+        it once more.
         """
+        self._tell_parent(ended)
+        if ended.origin is not None:
+            self._dead_letters.tell(ended)
+        self._store.change(ended.arn.id, lambda draft: None if draft is None else news_told(draft))
+
+    def _tell_parent(self, child: DurableExecution) -> None:
+        """A parent that knows already does not care."""
         if child.parent is None:
             return
         operation_id = child.parent.operation_id
@@ -208,7 +225,6 @@ class DurableRunner:
                 chained_ended(draft, operation_id, status, result=result, error=error, now=self._clock.now())
 
         self.heard(self._store.change(child.parent.execution_id, rule))
-        self._store.change(child.arn.id, lambda draft: None if draft is None else tell_parent(draft))
 
     # --- upkeep -------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from rie_server.errors import (
 )
 from rie_server.limits import DURABLE_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES
 from rie_server.model.durable_description import result_for_caller
-from rie_server.model.durable_execution import DurableExecution
+from rie_server.model.durable_execution import DurableExecution, EventOrigin
 from rie_server.model.durable_life import Beginning, begun, check_startable
 from rie_server.model.durable_names import DurableArn
 from rie_server.model.function import FunctionVersion
@@ -74,6 +74,9 @@ class DurableStarts:
                 config=config,
                 trace_header=request.trace_header,
                 tenant_id=request.tenant_id,
+                origin=None
+                if waits
+                else EventOrigin(request_id=request.request_id, qualifier=request.function.qualifier),
                 result_limit_bytes=SYNC_PAYLOAD_BYTES if waits else DURABLE_PAYLOAD_BYTES,
             ),
             now=self._clock.now(),

@@ -114,7 +114,10 @@ class EventWorker:
     # --- called by others ---------------------------------------------------------------------------------------------
 
     def submit(self, request: InvokeRequest, on_durable: Callable[[Exception | None], None]) -> None:
-        event = QueuedEvent(request=request, enqueued_at=self._clock.now())
+        self.add(QueuedEvent(request=request, enqueued_at=self._clock.now()), on_durable)
+
+    def add(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
+        """``submit`` for an event that has come some way already: its records may be all that is left to do."""
 
         def added(error: Exception | None) -> None:
             if error is None:

@@ -35,12 +35,20 @@ class RoleCredentials:
     """
     Args:
         clients: None where no STS is configured: everybody gets the placeholders.
+        account_id: whose the placeholders are; a function of another account gets that account's number for its key,
+            so that what it calls here is its own world.
         on_session: told the id and the key of every session, so that its signature is known.
     """
 
     def __init__(
-        self, *, clients: ServiceClients | None, clock: Clock, on_session: Callable[[str, AccessKey], None]
+        self,
+        *,
+        clients: ServiceClients | None,
+        clock: Clock,
+        on_session: Callable[[str, AccessKey], None],
+        account_id: str,
     ) -> None:
+        self._account_id = account_id
         self._clients = clients
         self._clock = clock
         self._on_session = on_session
@@ -50,7 +58,7 @@ class RoleCredentials:
     def __call__(self, function: FunctionVersion) -> Mapping[str, str]:
         """``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN`` of the function's role."""
         if self._clients is None:
-            return PLACEHOLDER_CREDENTIALS
+            return self._placeholders(function)
         key = function.role, function.arn.name
         with self._lock:
             session = self._sessions.get(key)
@@ -62,7 +70,7 @@ class RoleCredentials:
             log.warning(
                 "STS gives no credentials for %s, %s has placeholders: %s", function.role, function.arn, failure
             )
-            return PLACEHOLDER_CREDENTIALS
+            return self._placeholders(function)
         with self._lock:
             now = self._clock.now()
             self._sessions = {known: one for known, one in self._sessions.items() if one.expires_at > now}
@@ -72,6 +80,11 @@ class RoleCredentials:
     def close(self) -> None:
         if self._clients is not None:
             self._clients.close()
+
+    def _placeholders(self, function: FunctionVersion) -> Mapping[str, str]:
+        if function.arn.account == self._account_id:
+            return PLACEHOLDER_CREDENTIALS
+        return {**PLACEHOLDER_CREDENTIALS, "AWS_ACCESS_KEY_ID": function.arn.account}
 
     def _assume(self, sts: Any, function: FunctionVersion) -> _Session:
         answer = _ask(sts, function)

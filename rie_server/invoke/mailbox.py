@@ -55,11 +55,11 @@ class Mailbox:
             if environment is None:
                 return  # it is being stopped, and its connection ends with it: an error would only confuse its log
             before = environment.state
-            if environment.is_shared:
-                environment, fresh, plan = self._supervisor.seating.sit_down(environment, poll)
-            elif environment.extensions is not None and before in _PHASES and not resumed:
+            if environment.extensions is not None and before in _PHASES and not resumed:
                 environment.extensions.held = poll
-                held = environment
+                held = self._hold(environment, poll)
+            elif environment.is_shared:
+                environment, fresh, plan = self._supervisor.seating.sit_down(environment, poll)
             else:
                 _permit(environment, RuntimeMove.NEXT)
                 environment.move(RuntimeMove.NEXT)
@@ -87,6 +87,12 @@ class Mailbox:
         if plan is not NOTHING:
             fleet.carry_out(plan)
 
+    def _hold(self, environment: Environment, poll: Poll) -> Environment:
+        """Under the lock: of a shared environment every worker's call is held, not only the last."""
+        if environment.is_shared:
+            self._supervisor.seating.hold(environment, poll)
+        return environment
+
     def resume(self, environment: Environment) -> None:
         """Ends the phase of an environment with extensions when nobody works any more: its log, then the phase."""
         with self._fleet.lock:
@@ -94,13 +100,17 @@ class Mailbox:
             if extensions is None or extensions.held is None or not extensions.is_everybody_ready:
                 return
             is_init = environment.state in INITIALIZING
-            poll, extensions.held = extensions.held, None
-            if environment.state not in _PHASES or not poll.is_connected():
+            polls, extensions.held = [extensions.held], None
+            if environment.is_shared:
+                polls = self._supervisor.seating.held(environment)
+            polls = [poll for poll in polls if poll.is_connected()]
+            if environment.state not in _PHASES or not polls:
                 return  # a runtime that still lives asks again
         if is_init:
             extensions.write_to(environment.log)
         self._answers.end(environment)
-        self.next(environment.id, poll, resumed=True)
+        for poll in polls:
+            self.next(environment.id, poll, resumed=True)
 
     def response(self, environment_id: str, request_id: str, payload: bytes, *, runtime_id: str | None = None) -> None:
         """The function's result.

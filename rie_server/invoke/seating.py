@@ -27,6 +27,20 @@ class Seating:
         self._answers = answers
         self._end_init = end_init
 
+    @staticmethod
+    def hold(host: Environment, poll: Poll) -> None:
+        """Under the lock: a worker asks while extensions still initialize; it sits down when they have finished."""
+        assert isinstance(host, SharedEnvironment)
+        host.early.append(poll)
+
+    @staticmethod
+    def held(host: Environment) -> list[Poll]:
+        """Under the lock: takes all that were held, as many as there may be."""
+        assert isinstance(host, SharedEnvironment)
+        alive = [poll for poll in host.early if poll.is_connected()]
+        host.early.clear()
+        return alive[-host.pool.seats_per_environment :]
+
     def sit_down(self, host: Environment, poll: Poll) -> tuple[Seat, Invocation | None, Plan]:
         """Under the lock: a worker asks for an invocation: the oldest that waits, or rest.
 

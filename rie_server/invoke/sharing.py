@@ -71,19 +71,21 @@ class Seat(Environment):
 class SharedEnvironment(Environment):
     """
     Attributes:
+        early: workers that have asked before the environment was initialized, because its extensions were not ready.
         parked: seats that wait for an invocation.
         working: seats that have one.
         late: what has timed out here and has not been answered since: request ids by ``Invocation.runtime_id``.
         finishing: workers that have answered and not yet asked for more.
     """
 
-    __slots__ = ("finishing", "late", "parked", "working")
+    __slots__ = ("early", "finishing", "late", "parked", "working")
 
     is_shared = True
     pool: "SharedPool"
 
     def __init__(self, environment_id: str, pool: "SharedPool", log: EnvironmentLog) -> None:
         super().__init__(environment_id, pool, log)
+        self.early: list[Poll] = []
         self.parked: set[Seat] = set()
         self.working: set[Seat] = set()
         self.late: dict[str, str] = {}

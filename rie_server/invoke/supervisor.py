@@ -98,8 +98,6 @@ class Supervisor:
         The log is told here, once in an environment's life, because nobody may begin an invocation before.
         """
         environment.deadline = None
-        if environment.is_shared and environment.extensions is not None:
-            environment.extensions.write_to(environment.log)  # no phase of it is held for them
         now = self._clock.monotonic()
         init_ms = (now - environment.init_started_at) * 1000
         if environment.restore_started_at is not None:

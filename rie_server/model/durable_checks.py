@@ -15,6 +15,7 @@ from rie_server.model.durable_execution import DurableOperation, OperationStatus
 Update = Mapping[str, Any]
 
 _STARTED, _READY = OperationStatus.STARTED, OperationStatus.READY
+_TOO_MANY: Final = f"Durable execution operation count must be less than or equal to {DURABLE_OPERATIONS}."
 _NEW: Final = frozenset({None})
 _STEP_OPEN: Final = frozenset({None, _STARTED, _READY})
 _CONTEXT_OPEN: Final = frozenset({None, _STARTED})
@@ -40,6 +41,16 @@ LEGAL_MOVES: Mapping[tuple[OperationType, str], tuple[frozenset[OperationStatus 
 }
 
 
+def check_count(updates: Sequence[Update]) -> None:
+    """Before anything is looked up for them: each operation begins and goes on at most.
+
+    Raises:
+        InvalidParameterValueException: more than an execution may have.
+    """
+    if len(updates) > 2 * DURABLE_OPERATIONS:
+        raise InvalidParameterValueException(_TOO_MANY)
+
+
 def check_batch(draft: DurableDraft, updates: Sequence[Update]) -> None:
     """What concerns the updates of one checkpoint together.
 
@@ -62,9 +73,7 @@ def check_batch(draft: DurableDraft, updates: Sequence[Update]) -> None:
         last[update["Id"]] = update
     new = sum(one not in draft.operations for one in last)
     if draft.execution.operations + new > DURABLE_OPERATIONS:
-        raise InvalidParameterValueException(
-            f"Durable execution operation count must be less than or equal to {DURABLE_OPERATIONS}."
-        )
+        raise InvalidParameterValueException(_TOO_MANY)
 
 
 def check_update(operation: DurableOperation | None, update: Update, *, result_limit_bytes: int) -> None:

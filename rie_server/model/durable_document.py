@@ -13,6 +13,7 @@ from rie_server.model.durable_execution import (
     ClientRequest,
     DurableExecution,
     DurableOperation,
+    EventOrigin,
     ExecutionStatus,
     LastCheckpoint,
     OperationStatus,
@@ -25,6 +26,7 @@ from rie_server.model.durable_names import DurableArn
 
 _NESTED = {
     "parent": ParentOperation,
+    "origin": EventOrigin,
     "invocation": RunningInvocation,
     "pause": Pause,
     "last_request": ClientRequest,

@@ -83,8 +83,7 @@ class DurableDraft:
         """When something is to be done for this execution without anybody's asking."""
         execution = self.execution
         if execution.is_over:
-            untold = execution.parent is not None and not execution.parent.is_told
-            return execution.ended_at if untold else None
+            return execution.ended_at if execution.owes_news else None
         moments = [execution.timeout_at]
         moments += [one.due_at for one in self.operations.values() if one.due_at is not None and one.is_open]
         if execution.run_at is not None and execution.invocation is None and not execution.is_halted:

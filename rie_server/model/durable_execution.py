@@ -125,6 +125,20 @@ class ParentOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventOrigin:
+    """The event that began an execution for which nobody waits.
+
+    Attributes:
+        qualifier: as the caller named the function.
+        is_told: whether its dead-letter queue has heard of a failure, or the event has none.
+    """
+
+    request_id: str
+    qualifier: str | None
+    is_told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastCheckpoint:
     """For a caller that has lost the answer to its checkpoint and sends it again."""
 
@@ -182,6 +196,7 @@ class DurableExecution:
     result_limit_bytes: int
     is_plain: bool = False
     parent: ParentOperation | None = None
+    origin: EventOrigin | None = None
     result: str | None = None
     error: ErrorObject | None = None
     ended_at: float | None = None
@@ -205,6 +220,15 @@ class DurableExecution:
         return self.status in ENDED
 
     @property
+    def owes_news(self) -> bool:
+        """Whether it is over, and somebody has to hear of that: its parent, or a dead-letter queue."""
+        if not self.is_over:
+            return False
+        failed = self.status is not ExecutionStatus.SUCCEEDED
+        untold = self.origin is not None and failed and not self.origin.is_told
+        return untold or (self.parent is not None and not self.parent.is_told)
+
+    @property
     def is_halted(self) -> bool:
         """Whether the function is not to be invoked, whatever happens."""
         return self.status in {ExecutionStatus.PAUSING, ExecutionStatus.PAUSED}
@@ -212,7 +236,7 @@ class DurableExecution:
     @property
     def expires_at(self) -> float | None:
         """When it is forgotten."""
-        if self.ended_at is None or (self.parent is not None and not self.parent.is_told):
+        if self.ended_at is None or self.owes_news:
             return None
         return self.ended_at if self.is_plain else self.ended_at + self.config.retention_days * 86_400.0
 

@@ -16,6 +16,7 @@ from rie_server.model.durable_execution import (
     DurableExecution,
     DurableOperation,
     ErrorObject,
+    EventOrigin,
     ExecutionStatus,
     OperationStatus,
     OperationType,
@@ -42,6 +43,7 @@ class Beginning:
     tenant_id: str | None = None
     result_limit_bytes: int = DURABLE_PAYLOAD_BYTES
     parent: ParentOperation | None = None
+    origin: EventOrigin | None = None
     is_plain: bool = False
 
 
@@ -74,6 +76,7 @@ def begun(beginning: Beginning, *, now: float) -> DurableDraft:
         result_limit_bytes=beginning.result_limit_bytes,
         is_plain=beginning.is_plain,
         parent=beginning.parent,
+        origin=beginning.origin,
         run_at=now,
     )
     draft = DurableDraft(execution)
@@ -205,11 +208,13 @@ def lose_invocation(draft: DurableDraft, owner: str, *, now: float) -> None:
     make_due(draft, now=now)
 
 
-def tell_parent(draft: DurableDraft) -> None:
-    """The parent knows by now how this execution ended."""
-    parent = draft.execution.parent
+def news_told(draft: DurableDraft) -> None:
+    """Whoever had to hear how this execution ended knows by now."""
+    parent, origin = draft.execution.parent, draft.execution.origin
     if parent is not None:
         draft.update(parent=replace(parent, is_told=True))
+    if origin is not None:
+        draft.update(origin=replace(origin, is_told=True))
 
 
 def farthest_timeout(execution: DurableExecution) -> float:

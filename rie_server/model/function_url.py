@@ -83,8 +83,9 @@ def address(url_id: str, region: str, base_url: str) -> str:
     A name under ``localhost`` means the client's own machine, so clients elsewhere get the form with a path.
     """
     scheme, _, authority = base_url.partition("://")
-    name, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
-    host = (name if colon else authority).strip("[]").lower()
+    has_port = ":" in authority and not authority.endswith("]")
+    name, colon, port = authority.rpartition(":") if has_port else (authority, "", "")
+    host = name.strip("[]").lower()
     if host in _THIS_MACHINE or host.endswith(".localhost"):
         return f"{scheme}://{domain_name(url_id, region)}{colon}{port}/"
     return f"{base_url}{PATH_FORM}{url_id}/"

@@ -8,7 +8,8 @@ belongs to it is the writer thread's alone.
 import base64
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from rie_server.limits import UNZIPPED_BYTES, ZIP_BYTES
@@ -23,8 +24,8 @@ from rie_server.ports import Clock
 from rie_server.registry.code_storage import CodeStorage
 from rie_server.storing import CodeStore, ObjectStorage
 
-# Carries something out on the registry's writer thread and waits for it.
-Write = Callable[[Callable[[], None]], None]
+# Has something carried out on the registry's writer thread; RuntimeError when the registry is closed.
+Submit = Callable[[Callable[[], None]], "Future[None]"]
 
 # An invocation that began on retired code may run for 15 minutes, and its environment for a moment longer.
 RETIRED_CODE_SECONDS = 20 * 60.0
@@ -34,9 +35,10 @@ class CodeKeeper:
     """Brings code into the code store and removes it some time after its last use."""
 
     def __init__(
-        self, *, store: CodeStore, storage: CodeStorage, objects: ObjectStorage, clock: Clock, write: Write
+        self, *, store: CodeStore, storage: CodeStorage, objects: ObjectStorage, clock: Clock, submit: Submit
     ) -> None:
-        self._write = write
+        self._submit = submit
+        self._will_sweep = False
         self._on_the_way: Counter[str] = Counter()
         self._store = store
         self._storage = storage
@@ -63,14 +65,19 @@ class CodeKeeper:
             return
         content = self._fetch(source, region)
         digest = code_sha256(content)
-        self._write(lambda: self._on_the_way.update([digest]))
+        self._submit(lambda: self._on_the_way.update([digest])).result()
         try:
             yield self._stored(source, content)
         except BaseException:
-            self._write(partial(self.retire, [digest]))
+            self._submit(partial(self.retire, [digest])).result()
             raise
         finally:
-            self._write(lambda: self._on_the_way.subtract([digest]))
+            self._submit(partial(self._arrived, digest))
+
+    def _arrived(self, digest: str) -> None:
+        self._on_the_way[digest] -= 1
+        if not self._on_the_way[digest]:
+            del self._on_the_way[digest]
 
     def check(self, code: CodeReference, owner: FunctionArn | LayerArn, layers: Sequence[LayerReference] = ()) -> None:
         """Lets code pass that is to be kept for ``owner``, and run together with ``layers``.
@@ -118,6 +125,19 @@ class CodeKeeper:
         """These are no longer referred to, by one holder at least."""
         now = self._clock.monotonic()
         self._retired_at.update((digest, now) for digest in digests)
+        if self._retired_at and not self._will_sweep:
+            self._will_sweep = True
+            self._clock.call_later(RETIRED_CODE_SECONDS + 1, self._sweep_soon)
+
+    def _sweep_soon(self) -> None:
+        """On the clock's thread."""
+        with suppress(RuntimeError):  # the registry is closed: its next start sweeps everything
+            self._submit(self._sweep_in_time)
+
+    def _sweep_in_time(self) -> None:
+        self._will_sweep = False
+        self.sweep()
+        self.retire(())
 
     def sweep(self, *, everything: bool = False) -> None:
         """Removes what nobody holds and what was retired long enough ago.
@@ -130,9 +150,7 @@ class CodeKeeper:
             return
         for digest in expired:
             del self._retired_at[digest]
-        coming = {digest for digest, count in self._on_the_way.items() if count > 0}
-        self._on_the_way = +self._on_the_way
-        self._store.delete_unreferenced(sorted(self._held() | self._retired_at.keys() | coming))
+        self._store.delete_unreferenced(sorted(self._held() | self._retired_at.keys() | self._on_the_way.keys()))
 
     def _held(self) -> frozenset[str]:
         return frozenset().union(*(digests() for digests in self._holders))

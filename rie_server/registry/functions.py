@@ -14,25 +14,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from rie_server.errors import (
-    LambdaError,
-    ResourceConflictException,
-    ResourceNotFoundException,
-)
+from rie_server.errors import ResourceConflictException
 from rie_server.limits import CODE_STORAGE_BYTES
-from rie_server.model.arn import LATEST, FunctionArn
+from rie_server.model.arn import FunctionArn
 from rie_server.model.code_signing import with_code_signing
-from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion
 from rie_server.model.function_code import code_source
 from rie_server.model.function_configuration import changed_configuration, configuration_for_code, new_configuration
-from rie_server.model.function_life_cycle import (
-    check_updatable,
-    created,
-    not_invocable,
-    timestamp,
-    updated,
-)
+from rie_server.model.function_life_cycle import check_updatable, created, timestamp, updated
 from rie_server.model.function_record import CodeReference, Deployment, FunctionRecord
 from rie_server.model.layer import LayerReference
 from rie_server.model.layer_rules import check_unzipped_size
@@ -47,6 +36,7 @@ from rie_server.registry.policies import Policies
 from rie_server.registry.preparation import Preparation
 from rie_server.registry.preparers import Preparers
 from rie_server.registry.provisioned import ProvisionedSettings
+from rie_server.registry.reading import FunctionReading
 from rie_server.registry.records import FunctionRecords
 from rie_server.registry.serving import Listener, ServingVersions
 from rie_server.registry.settling import Settling
@@ -58,7 +48,7 @@ from rie_server.storing import CodeStore, FunctionStore, ObjectStorage
 _T = TypeVar("_T")
 
 
-class FunctionRegistry:
+class FunctionRegistry(FunctionReading):
     """Implements ``ports.FunctionCatalog`` and ``EventInvokeConfigs`` for the engine, the control plane for the API."""
 
     def __init__(
@@ -75,8 +65,11 @@ class FunctionRegistry:
     ) -> None:
         self.concurrency_limit = concurrency_limit
         self._clock = clock
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
         self.storage = CodeStorage(code_storage_bytes)
-        self._code = CodeKeeper(store=code, storage=self.storage, objects=objects, clock=clock, write=self._write)
+        self._code = CodeKeeper(
+            store=code, storage=self.storage, objects=objects, clock=clock, submit=self._writer.submit
+        )
         self._preparation = Preparation(code=self._code, images=images, supports=supports)
         self._records = FunctionRecords(store=store, code=self._code, storage=self.storage)
         self.layers = Layers(store=store, code=self._code, storage=self.storage, clock=clock, write=self._write)
@@ -88,7 +81,6 @@ class FunctionRegistry:
             records=self._records, change=self.change, clock=clock, concurrency_limit=concurrency_limit
         )
         self._serving = ServingVersions()
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry-writer")
         self._preparers = Preparers(clock)
         self._settling = Settling(
             records=self._records,
@@ -128,47 +120,6 @@ class FunctionRegistry:
         It must not block, nor call the registry back except for ``resolve`` and other reads.
         """
         self._serving.on_change(callback)
-
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    def resolve(self, function: FunctionArn) -> FunctionVersion:
-        """See ``ports.FunctionCatalog``. One lookup, no lock."""
-        version = self._serving.find(function)
-        if version is None:
-            function, version = self._serving.choose(function)
-            if version is None:
-                raise self._why_not(function)
-        return version
-
-    def allows_recursion(self, function: FunctionArn) -> bool:
-        return self.invoke_settings.allows_recursion(function)
-
-    def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
-        """See ``ports.EventInvokeConfigs``."""
-        return self.invoke_settings.event_invoke_config(function)
-
-    def get(self, function: FunctionArn) -> FunctionRecord:
-        """The record of ``function``, as the version that its qualifier means.
-
-        Raises:
-            ResourceNotFoundException: no such function, or no such version or alias.
-        """
-        record = self._records.get(function)
-        return record.at(record.version_of(function.qualifier) or LATEST)
-
-    def has(self, function: FunctionArn) -> bool:
-        """Whether there is such a function, with the qualifier that is asked for."""
-        return self._records.find(function) is not None
-
-    def list(self, *, region: str, account: str) -> Sequence[FunctionRecord]:
-        """All functions of a region, by name."""
-        mine = (one for one in self._records.by_arn.values() if (one.arn.region, one.arn.account) == (region, account))
-        return sorted(mine, key=lambda record: record.arn.name)
-
-    def read_code(self, token: str) -> bytes | None:
-        """The zip that ``code_token`` names, if a function or a layer has it."""
-        digest = self._code.digest_of(token)
-        return None if digest is None else self._code.read(digest)
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -280,13 +231,6 @@ class FunctionRegistry:
 
     def _write(self, change: Callable[[], _T]) -> _T:
         return self._writer.submit(change).result()
-
-    def _why_not(self, function: FunctionArn) -> LambdaError:
-        asked = function if function.qualifier is not None else function.qualified(LATEST)
-        try:
-            return not_invocable(self.get(asked))
-        except ResourceNotFoundException as unknown:
-            return unknown
 
 
 def _deployment(

@@ -114,7 +114,7 @@ class _Snapshot(Collector):
         for labels, number in running.items():
             gauge.add_metric(labels, number)
         yield gauge
-        words = "Invocations that run now, of functions without reserved concurrency."
+        words = "Invocations that run now at the expense of what all functions share."
         yield GaugeMetricFamily("UnreservedConcurrentExecutions", words, self._concurrency.unreserved_running)
 
 

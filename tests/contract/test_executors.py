@@ -674,6 +674,24 @@ def test_external_extensions_are_started_before_the_runtime_which_waits_to_be_st
     assert all(line.startswith(b"here is ") for line in observer.extension_lines)
 
 
+def test_an_extension_of_a_layer_is_started_beside_the_function_and_sees_the_layer(
+    bench: Bench, tmp_path: Path
+) -> None:
+    folder = layer(tmp_path / "layer")
+    (folder / "extensions").mkdir()
+    (folder / "extensions" / "looks").write_text("#!/bin/sh\ngreet\nexec sleep 600\n")
+    (folder / "extensions" / "looks").chmod(0o755)
+    search = {"PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"}
+    variables = {"_HANDLER": "app.handler", **search}
+    started = bench.start(wait=False, layers_directory=folder, variables=variables)
+    assert started.observer.extensions == ["looks"]
+    wait_until(lambda: started.observer.extension_lines, what="the extension's line")
+    assert started.observer.extension_lines == [b"hello from a layer"]
+    started.running.start_runtime()
+    assert started.api.polled.wait(20)
+    assert started.api.invoke({"do": "layers"})[1]["module"] == "tool"
+
+
 def test_an_extensions_end_is_told_after_its_last_line_and_the_runtime_goes_on(bench: Bench, images: list[str]) -> None:
     script = "#!/bin/sh\necho waiting\nwhile [ ! -e /tmp/go-$NAME ]; do sleep 0.05; done\necho leaving\nexit 3\n"
     function = with_extensions(bench, images, {"leaves": script})

@@ -7,14 +7,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from rie_server.durable.dead_letters import DeadLetters
 from rie_server.durable.executions import DurableExecutions
 from rie_server.durable.runner import DurableRunner
 from rie_server.durable.waiting import Waiters
 from rie_server.enduring import Changed, ExecutionQuery, Rule, StatePage, StoredExecution
 from rie_server.errors import ServiceException
+from rie_server.model.arn import FunctionArn
 from rie_server.model.durable_draft import DurableDraft
 from rie_server.model.durable_execution import DurableExecution, DurableOperation
 from rie_server.model.durable_replay import OperationOutline, replayed
+from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.ports import Clock, FunctionCatalog
 from tests.fakes.invoker import FakeInvoker
 
@@ -195,12 +198,23 @@ def idle_executions(
         store=kept,
         invoker=FakeInvoker(),
         waiters=Waiters(),
+        dead_letters=no_dead_letters(kept),
         clock=clock,
         real=clock,
         owner="test/1",
         is_gone=lambda _: False,
     )
     return DurableExecutions(store=kept, runner=runner, catalog=catalog, clock=clock)
+
+
+class _NoConfigs:
+    def event_invoke_config(self, _: FunctionArn) -> EventInvokeConfig:
+        return EventInvokeConfig()
+
+
+def no_dead_letters(store: MemoryDurableStore) -> DeadLetters:
+    """No function has a dead-letter queue."""
+    return DeadLetters(store=store, configs=_NoConfigs(), add=lambda _, on_durable: on_durable(None))
 
 
 def stored(result: StoredExecution | None, error: Exception | None) -> None:

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import Request
-from rie_server.api.lambda_api.rendering import region_or
+from rie_server.api.lambda_api.rendering import signed_scope
+from rie_server.config import Settings
 from rie_server.errors import AccessDeniedException, LambdaError
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.caller import Caller
@@ -30,8 +31,6 @@ class Authorization:
     """
     Args:
         policy: that of exactly this function, version or alias, or None.
-        region: of who signs for no region in particular.
-        account_id: in which services act.
     """
 
     def __init__(
@@ -39,17 +38,15 @@ class Authorization:
         *,
         authentication: Authentication,
         policy: Callable[[FunctionArn], ResourcePolicy | None],
-        region: str,
-        account_id: str,
+        settings: Settings,
     ) -> None:
         self._authentication = authentication
         self._policy = policy
-        self._region = region
-        self._account_id = account_id
+        self._settings = settings
 
     def check(self, request: Request, operation: str, reference: str | None, qualifier: str | None) -> Caller:
-        """Lets a request pass, and sets its scope: the operation must not go by anything that the signature does not
-        cover.
+        """Lets a request pass, and sets its scope: the world in which names are looked up is that of the credential
+        that has signed, whatever else the request may name.
 
         Args:
             reference: the FunctionName of the path, if the operation has one.
@@ -58,10 +55,7 @@ class Authorization:
             LambdaError: of status 403, in AWS's words.
         """
         caller, signed_region = self._authentication.signed(request)
-        # A service acts in the account of what it names.
-        account = self._account_id if caller.service is not None else caller.account
-        region = region_or(signed_region, self._region)
-        request.scope = region, account
+        region, account = request.scope = signed_scope(caller.access_key, signed_region, self._settings)
         function = None if reference is None else self._function(reference, qualifier, region, account)
         owner = account if function is None else function.account
         if caller.service is None and caller.account == owner:

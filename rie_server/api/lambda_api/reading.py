@@ -57,7 +57,9 @@ def read_input(
 def _read_body(model: ServiceModel, shape: Shape, body: bytes) -> dict[str, Any]:
     if shape.payload is not None:
         target = model.shape(shape.members[shape.payload].shape)
-        return {shape.payload: body if target.kind == "blob" else read_value(model, target, _parse(body))}
+        if target.kind == "blob":
+            return {shape.payload: body}
+        return {shape.payload: read_value(model, target, _parse(body))} if body else {}
     if not body or not any(model.members(shape, None)):
         return {}
     document = _parse(body)

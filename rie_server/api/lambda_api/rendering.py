@@ -16,11 +16,6 @@ _ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"(?:eusc-)?[a-z]{2}(?:-[a-z]+)+-\d")
 
 
-def region_or(region: str, configured: str) -> str:
-    """``region`` if it can be one, else the configured one."""
-    return region if _REGION.fullmatch(region) else configured
-
-
 def error_reply(error: LambdaError, request_id: str) -> Reply:
     """The reply AWS gives for ``error``."""
     body: dict[str, str] = {}
@@ -66,13 +61,19 @@ def request_scope(request: Request, settings: Settings) -> tuple[str, str]:
     return region or settings.region, account or settings.account_id
 
 
+def signed_scope(key: str, region: str, settings: Settings) -> tuple[str, str]:
+    """The region and the account of a credential that is proven."""
+    known_region, account = _world(key, region, settings.access_keys)
+    return known_region or settings.region, account or settings.account_id
+
+
 @lru_cache(maxsize=1024)
 def _scope_of(credential: str, access_keys: tuple[tuple[str, str, str], ...]) -> tuple[str | None, str | None]:
     """Region and account of ``KEY/DATE/REGION/SERVICE/aws4_request``; a key may contain slashes."""
     parts = credential.strip().split("/")
-    if len(parts) < 5:
-        return None, None
-    region, key = parts[-3], "/".join(parts[:-4])
-    owners = (owner for known, _, owner in access_keys if known == key and _ACCOUNT.fullmatch(owner))
-    account = next(owners, key if _ACCOUNT.fullmatch(key) else None)
-    return region if _REGION.fullmatch(region) else None, account
+    return (None, None) if len(parts) < 5 else _world("/".join(parts[:-4]), parts[-3], access_keys)
+
+
+def _world(key: str, region: str, access_keys: tuple[tuple[str, str, str], ...]) -> tuple[str | None, str | None]:
+    account = next((owner for known, _, owner in access_keys if known == key), key)
+    return region if _REGION.fullmatch(region) else None, account if _ACCOUNT.fullmatch(account) else None

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import boto3
+
 from tests.conftest import RieServer, wait_until
 from tests.integration.invoke.deploying import ROLE, create
 from tests.servers.moto import MotoServer
@@ -54,3 +56,26 @@ def test_a_function_s_role_opens_the_lambda_api_of_its_own_account(start_rie: An
         server: RieServer = start_rie(environ={"AWS_ENDPOINT_URL_STS": moto.url}, auth="iam", access_keys="local=local")
         create(server.client(), "who", WHO, Timeout=20)
         assert ask(server.client(), server.url) == ["who"]
+
+
+def test_a_role_of_another_account_opens_nothing_here(start_rie: Any) -> None:
+    with MotoServer() as moto:
+        server: RieServer = start_rie(environ={"AWS_ENDPOINT_URL_STS": moto.url}, auth="iam", access_keys="local=local")
+        create(server.client(), "who", WHO, Timeout=20, Role=ROLE.replace("000000000000", "111111111111"))
+        answer = ask(server.client(), server.url)
+        assert "not authorized to perform: lambda:ListFunctions" in answer["errorMessage"]
+
+
+def test_a_function_of_another_account_sees_its_own_account(start_rie: Any) -> None:
+    server = start_rie()
+    neighbour = boto3.client(
+        "lambda",
+        endpoint_url=server.url,
+        region_name="us-east-1",
+        aws_access_key_id="111111111111",
+        aws_secret_access_key="local",
+    )
+    create(neighbour, "who", WHO, Timeout=20)
+    create(server.client(), "hidden", WHO)
+    assert ask(neighbour, server.url) == ["who"]
+    neighbour.close()

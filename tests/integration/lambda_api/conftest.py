@@ -69,12 +69,7 @@ class ControlPlane:
             real=self.clock,
         )
         self.durable_store = MemoryDurableStore()
-        self.api = LambdaApi(
-            registry=self.registry,
-            mappings=self.mappings,
-            durable=idle_executions(self.registry, self.clock, self.durable_store),
-            settings=Settings(),
-        )
+        self.api = self._new_api(Settings())
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="control-plane")
         self._clients: list[Any] = []
@@ -91,16 +86,24 @@ class ControlPlane:
             concurrency_limit=1000,
         )
 
+    def _new_api(self, settings: Settings) -> LambdaApi:
+        return LambdaApi(
+            registry=self.registry,
+            mappings=self.mappings,
+            durable=idle_executions(self.registry, self.clock, self.durable_store),
+            settings=settings,
+        )
+
     def use_settings(self, **settings: Any) -> None:
         """Answers by these settings from now on."""
-        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings(**settings))
+        self.api = self._new_api(Settings(**settings))
 
     def restart_registry(self) -> None:
         """Takes the registry down and makes another one of what it has stored."""
         self.registry.close()
         self.registry = self._new_registry()
         self.registry.start()
-        self.api = LambdaApi(registry=self.registry, mappings=self.mappings, settings=Settings())
+        self.api = self._new_api(Settings())
 
     def start(self) -> None:
         self.clock.start()

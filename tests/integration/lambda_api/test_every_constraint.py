@@ -102,7 +102,8 @@ def in_structure(shape: Shape, path: str = "", depth: int = 0) -> Iterator[tuple
         if member.name == "Runtime":
             continue  # AWS tells of it in another way
         for words, value in broken(target):
-            if member.location != "uri" or (value not in {"", "\x7f no"}):
+            # A path cannot hold everything, and a query no empty list.
+            if not (member.location == "uri" and value in {"", "\x7f no"}) and not (member.location and value == []):
                 yield shown, words, {**base, member.name: value}
         if target.kind == "structure" and depth < 4:
             for inner, words, members in in_structure(target, f"{shown}.", depth + 1):

@@ -321,7 +321,6 @@ def test_unknown_members_and_nulls_of_a_body_are_ignored(control_plane: ControlP
         ("GET", "/2026-10-01/runtimes/x", 501, "NotImplementedException"),
         ("GET", "/2025-09-09/microvms", 501, "NotImplementedException"),
         ("PUT", "/2025-03-07/web-functions/x", 501, "NotImplementedException"),
-        ("GET", "/2025-12-01/durable-executions/arn:a:b/durable-execution/n/i/history", 501, "NotImplementedException"),
     ],
 )
 def test_every_other_path_gets_a_json_error(

@@ -18,7 +18,7 @@ from rie_server.model.durable_answers import ATTEMPTS, after_invocation
 from rie_server.model.durable_config import DurableConfig
 from rie_server.model.durable_draft import DurableDraft
 from rie_server.model.durable_execution import ExecutionStatus, OperationStatus, ParentOperation
-from rie_server.model.durable_life import begun, check_startable, lose_invocation, stop, tell_parent
+from rie_server.model.durable_life import begun, check_startable, lose_invocation, news_told, stop
 from rie_server.model.durable_pauses import check_deletable, pause, resume
 from rie_server.model.invocation import InvokeResult
 from tests.unit.durable.durable_story import (
@@ -271,7 +271,7 @@ def test_an_ordinary_function_that_was_chained_runs_once_and_goes_when_its_paren
     assert draft.execution.result == '{"any": "thing"}'
     assert draft.events == []
     assert (draft.wake_at, draft.execution.expires_at) == (NOW + 1, None)
-    tell_parent(draft)
+    news_told(draft)
     assert (draft.wake_at, draft.execution.expires_at) == (None, NOW + 1)
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from rie_server.durable.dead_letters import DeadLetters
 from rie_server.durable.executions import CheckpointRequest, DurableExecutions
 from rie_server.durable.runner import DurableRunner
 from rie_server.durable.starting import DurableEvents, DurableStarts
@@ -19,9 +20,11 @@ from rie_server.errors import (
     TooManyRequestsException,
 )
 from rie_server.model.arn import FunctionArn
+from rie_server.model.async_event import QueuedEvent
 from rie_server.model.durable_config import DurableConfig
 from rie_server.model.durable_execution import DurableExecution, ExecutionStatus
 from rie_server.model.durable_names import DurableArn, parse_durable_arn
+from rie_server.model.event_invoke import EventInvokeConfig
 from rie_server.model.function import FunctionVersion, ImageConfig
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from tests.conftest import wait_until
@@ -89,6 +92,9 @@ class World:
         self.store = MemoryDurableStore()
         self.gone: set[str] = set()
         self.queue = Queue()
+        self.letters: list[QueuedEvent] = []
+        self.dead_letter_queue: str | None = None
+        self.letter_failure: Exception | None = None
         self.process = 0
         self.restart()
 
@@ -101,6 +107,7 @@ class World:
             store=self.store,
             invoker=self.invoker,
             waiters=self.waiters,
+            dead_letters=DeadLetters(store=self.store, configs=self, add=self.add_letter),
             clock=self.clock,
             real=self.clock,
             owner=f"server/{self.process}",
@@ -113,6 +120,16 @@ class World:
 
     def close(self) -> None:
         self.runner.close()
+
+    def event_invoke_config(self, function: FunctionArn) -> EventInvokeConfig:
+        """Fills ``ports.EventInvokeConfigs``."""
+        assert function == FLOW
+        return EventInvokeConfig(dead_letter=self.dead_letter_queue, on_failure="arn:aws:sqs:us-east-1:1:other")
+
+    def add_letter(self, event: QueuedEvent, on_durable: Callable[[Exception | None], None]) -> None:
+        if self.letter_failure is None:
+            self.letters.append(event)
+        on_durable(self.letter_failure)
 
     def begin(self, payload: bytes = b'{"n":1}', name: str | None = None) -> DurableArn:
         """Starts an execution of ``flow`` that nobody waits for."""
@@ -264,6 +281,33 @@ def test_a_crash_of_the_function_is_tried_again_from_the_last_checkpoint(world: 
     assert [one["Id"] for one in event["InitialExecutionState"]["Operations"][1:]] == ["step"]
 
 
+def test_whatever_goes_wrong_with_an_invocation_it_is_tried_again(world: World) -> None:
+    def break_down(_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    world.invoker.decide = break_down
+    arn = world.begin()
+    wait_until(lambda: world.invoker.requests and world.runner.is_settled())
+    assert world.executions.get(arn).execution.invocation is None
+    world.invoker.decide = lambda _: None
+
+    world.clock.advance(1)
+
+    world.running()
+
+
+def test_more_updates_than_an_execution_may_have_are_refused_before_they_are_looked_at(world: World) -> None:
+    world.begin()
+    event = world.running()
+    updates = [{"Id": str(number), "Type": "STEP", "Action": "SUCCEED"} for number in range(6001)]
+
+    with pytest.raises(InvalidParameterValueException, match="operation count"):
+        world.save(event, *updates)
+    with pytest.raises(InvalidParameterValueException, match="operation count"):
+        world.save(event, *updates[:3000])
+    world.save(event, *updates[:2999])
+
+
 def test_a_throttled_invocation_is_tried_again(world: World) -> None:
     world.invoker.decide = lambda _: TooManyRequestsException("ConcurrentInvocationLimitExceeded")
     arn = world.begin()
@@ -407,6 +451,48 @@ def test_what_became_of_an_invocation_is_stored_as_soon_as_the_store_works_again
     world.clock.advance(1)
 
     assert world.status(arn) is ExecutionStatus.SUCCEEDED
+
+
+def test_an_event_whose_execution_has_failed_goes_to_the_dead_letter_queue_once(world: World) -> None:
+    world.dead_letter_queue = "arn:aws:sqs:us-east-1:123456789012:dead"
+    world.letter_failure = ServiceException("disk full")
+    arn = world.begin(b'{"n": 7}')
+    world.running()
+    world.finish(answer({"Status": "FAILED", "Error": {"ErrorMessage": "no"}}))
+    wait_until(world.runner.is_settled)
+    assert world.letters == []
+    world.letter_failure = None
+
+    world.clock.advance(1)
+
+    (letter,) = wait_until(lambda: world.letters, what="the letter")
+    assert (letter.request.payload, letter.request.request_id) == (b'{"n": 7}', "r")
+    assert letter.request.function == FLOW
+    assert letter.ended is not None
+    assert letter.ended.ending.response_payload == b'{"errorMessage":"no"}'
+    assert letter.ended.config == EventInvokeConfig(dead_letter=world.dead_letter_queue)
+    wait_until(world.runner.is_settled)
+    assert world.executions.get(arn).execution.owes_news is False
+    world.clock.advance(60)
+    wait_until(world.runner.is_settled)
+    assert len(world.letters) == 1
+
+
+def test_nobody_hears_of_executions_that_succeed_or_that_somebody_waited_for(world: World) -> None:
+    world.dead_letter_queue = "arn:aws:sqs:us-east-1:123456789012:dead"
+    world.begin()
+    world.running()
+    world.finish(answer({"Status": "SUCCEEDED"}))
+    results: list[InvokeResult] = []
+    world.starts.execute(
+        Catalog.functions["flow"], InvokeRequest(function=FLOW, payload=b"{}", request_id="s"), results.append
+    )
+    world.running()
+    world.finish(answer({"Status": "FAILED"}))
+
+    wait_until(world.runner.is_settled)
+    assert len(results) == 1
+    assert world.letters == []
 
 
 def test_executions_are_forgotten_after_their_retention(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rie_server.invoke.environments import Environment
 from rie_server.invoke.freezing import Freezer
 from tests.unit.invoke.conftest import Runtime, Stage
+from tests.unit.invoke.players import ExtensionPlayer
 
 
 class Later:
@@ -148,3 +149,33 @@ def test_without_it_nothing_is_frozen(tmp_path: Path) -> None:
     runtime.respond()
     runtime.next()
     assert stage.fleet.roster.environments[runtime.id].frost is None
+
+
+def test_one_with_extensions_is_frozen_when_they_have_finished_and_thawed_for_its_shutdown(stage: Frozen) -> None:
+    stage.executor.extensions = ("watcher",)
+    stage.invoke("a")
+    runtime = stage.runtime()
+    extension = ExtensionPlayer(stage, runtime).register("INVOKE", "SHUTDOWN").next()
+    runtime.next()
+    runtime.respond()
+    runtime.next()
+    stage.later.work()
+    assert not runtime.running.frozen, "the extension still works"
+    extension.next()
+    stage.later.work()
+    assert runtime.running.frozen
+    stage.invoke("b")
+    assert extension.events == ["INVOKE"], "nobody is told while everybody stands still"
+    stage.later.work()
+    assert extension.events == ["INVOKE", "INVOKE"]
+    runtime.respond()
+    runtime.next()
+    extension.next()
+    stage.later.work()
+    stage.fleet.retire(stage.catalog.functions["orders"].arn, "d2")
+    assert runtime.running.runtime_grace_seconds is None
+    stage.later.work()
+    assert not runtime.running.frozen
+    assert runtime.running.runtime_grace_seconds is not None
+    runtime.running.exit(signal=15)
+    assert extension.events[-1] == "SHUTDOWN"

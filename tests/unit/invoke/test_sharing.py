@@ -8,6 +8,7 @@ import pytest
 from rie_server.errors import RuntimeApiError
 from rie_server.invoke.sharing import SharedEnvironment
 from tests.unit.invoke.conftest import Runtime, Stage, function_version
+from tests.unit.invoke.players import ExtensionPlayer
 
 
 @pytest.fixture
@@ -288,3 +289,16 @@ def test_an_environment_whose_workers_do_not_come_back_is_ended_after_a_while(sh
     shared.clock.advance(70)
     assert shared.runtime().running.stopped
     assert shared.fleet.roster.pools == {}
+
+
+def test_workers_wait_until_the_extensions_are_initialized_and_then_run_without_them(shared: Stage) -> None:
+    shared.executor.extensions = ("watcher",)
+    for request_id in "ab":
+        shared.invoke(request_id)
+    crew = workers(shared, 2)
+    crew[0].connected = False
+    assert all(one.got == [] for one in crew)
+    extension = ExtensionPlayer(shared, shared.runtime()).register("SHUTDOWN").next()
+    assert [[got.request.request_id for got in one.got] for one in crew] == [[], ["a"]]
+    assert shared.runtime().next().request_id == "b"
+    assert extension.events == []

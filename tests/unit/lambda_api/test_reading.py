@@ -20,6 +20,7 @@ MODEL = ServiceModel(
                 "input": {"shape": "Input"},
                 "output": {"shape": "Output"},
             },
+            "Tell": {"http": {"method": "POST", "requestUri": "/3"}, "input": {"shape": "Told"}},
             "Carry": {"http": {"method": "POST", "requestUri": "/2"}, "input": {"shape": "Whole"}},
         },
         "shapes": {
@@ -30,6 +31,7 @@ MODEL = ServiceModel(
                     "Limit": {"shape": "Count", "location": "querystring", "locationName": "MaxItems"},
                     "Deep": {"shape": "Flag", "location": "querystring", "locationName": "deep"},
                     "Keys": {"shape": "Texts", "location": "querystring", "locationName": "keys"},
+                    "After": {"shape": "When", "location": "querystring", "locationName": "after"},
                     "Kind": {"shape": "Text", "location": "header", "locationName": "X-Amz-Kind"},
                     "Size": {"shape": "Count"},
                     "Ratio": {"shape": "Ratio"},
@@ -39,6 +41,8 @@ MODEL = ServiceModel(
                 },
             },
             "Whole": {"type": "structure", "members": {"Payload": {"shape": "Data"}}, "payload": "Payload"},
+            "Told": {"type": "structure", "members": {"Error": {"shape": "Trouble"}}, "payload": "Error"},
+            "Trouble": {"type": "structure", "members": {"Message": {"shape": "Text"}}},
             "Output": {
                 "type": "structure",
                 "members": {
@@ -94,6 +98,32 @@ def test_members_come_from_path_query_headers_and_body() -> None:
 def test_a_payload_is_taken_as_it_is() -> None:
     sent = Request("POST", "/2", "", {}, b"\xff{", request().connection)
     assert read_input(MODEL, MODEL.operations["Carry"], {}, sent) == {"Payload": b"\xff{"}
+
+
+def test_a_structure_may_be_the_whole_body_or_absent() -> None:
+    for body, members in ((b'{"Message": "no"}', {"Error": {"Message": "no"}}), (b"{}", {"Error": {}}), (b"", {})):
+        sent = Request("POST", "/3", "", {}, body, request().connection)
+        assert read_input(MODEL, MODEL.operations["Tell"], {}, sent) == members
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1767225600.5", 1767225600.5),
+        ("2026-01-01T00:00:00Z", 1767225600.0),
+        ("2026-01-01T00:00:00.250000Z", 1767225600.25),
+        ("2026-01-01T01:00:00%2B01:00", 1767225600.0),
+        ("2026-01-01T00:00:00", 1767225600.0),
+    ],
+)
+def test_a_time_in_the_query_is_a_number_or_iso_8601(text: str, seconds: float) -> None:
+    assert read(query=f"after={text}")["After"] == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "NaN", "inf", "1e999", "2026-13-01T00:00:00Z", ""])
+def test_what_is_no_time_in_the_query_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(SerializationException, match="can not be converted to a Date"):
+        read(query=f"after={text}")
 
 
 def test_base64_may_be_broken_into_lines() -> None:

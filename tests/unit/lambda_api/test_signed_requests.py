@@ -32,9 +32,7 @@ def authentication(**more: AccessKey) -> Authentication:
 
 
 def authorization() -> Authorization:
-    return Authorization(
-        authentication=authentication(), policy=lambda _: None, region="us-east-1", account_id=SETTINGS.account_id
-    )
+    return Authorization(authentication=authentication(), policy=lambda _: None, settings=SETTINGS)
 
 
 def received(target: str, headers: dict[str, str], *, method: str = "POST", body: bytes = b"{}") -> Request:

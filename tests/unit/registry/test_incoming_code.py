@@ -67,3 +67,12 @@ def test_code_whose_function_was_refused_goes_with_the_next_sweep(world: World) 
     world.clock.advance(RETIRED_SECONDS)
     world.create("h", **zip_members("first"))
     assert len(world.code._zips) == 1
+
+
+def test_code_that_nobody_needs_goes_in_time_though_nothing_else_changes(world: World) -> None:
+    world.create("f", **zip_members("first"))
+    world.settle()
+    world.registry.update_code(arn(), {"ZipFile": zip_of(app="second")})
+    world.settle()
+    world.clock.advance(RETIRED_SECONDS + 1)
+    wait_for(lambda: list(world.code._zips) == [world.registry.get(arn()).current.code.sha256])
