@@ -61,9 +61,14 @@ def check_token(draft: DurableDraft | None, token: str, execution_id: str) -> Du
 
 
 def answered_again(draft: DurableDraft, token: str, client_token: str | None) -> CheckpointAnswer | None:
-    """The answer to the last checkpoint, if this is the same one."""
+    """The answer to the last checkpoint of the running invocation, if this is the same one."""
     last = draft.execution.last_checkpoint
-    if last is None or client_token is None or (last.client_token, last.token) != (client_token, token):
+    if (
+        last is None
+        or draft.execution.invocation is None
+        or client_token is None
+        or (last.client_token, last.token) != (client_token, token)
+    ):
         return None
     known = (draft.operations.get(one) for one in last.operation_ids)
     return CheckpointAnswer(

@@ -125,7 +125,7 @@ def wake(draft: DurableDraft, *, invocation_id: str, owner: str, now: float) -> 
     invocation = RunningInvocation(id=invocation_id, owner=owner, started_at=now)
     updated = tuple(one.id for one in draft.unseen if one.type is not OperationType.EXECUTION)
     # The state that comes with the invocation shows everything that has happened until now.
-    draft.update(invocation=invocation, run_at=None, seen=execution.changes)
+    draft.update(invocation=invocation, run_at=None, seen=execution.changes, last_checkpoint=None)
     return NextRun(invocation=invocation, updated=updated)
 
 

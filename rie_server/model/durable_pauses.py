@@ -74,9 +74,11 @@ def resume(draft: DurableDraft, *, reason: str | None, client_token: str | None,
 def check_deletable(draft: DurableDraft) -> None:
     """
     Raises:
-        ResourceConflictException: the execution is not over, or its invocation still runs.
+        ResourceConflictException: the execution is not over, its invocation still runs, or somebody has yet to hear of
+            its end.
     """
-    if not draft.execution.is_over or draft.execution.invocation is not None:
+    execution = draft.execution
+    if not execution.is_over or execution.invocation is not None or execution.owes_news:
         raise ResourceConflictException(f"Cannot delete a durable execution in status {draft.execution.status}.")
 
 

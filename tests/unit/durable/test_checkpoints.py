@@ -11,7 +11,7 @@ from rie_server.model.durable_checkpoint import answered_again, chained_ended, c
 from rie_server.model.durable_checks import LEGAL_MOVES
 from rie_server.model.durable_config import DurableConfig
 from rie_server.model.durable_execution import ExecutionStatus, OperationStatus, OperationType
-from rie_server.model.durable_life import end, fire_timers
+from rie_server.model.durable_life import end, fire_timers, lose_invocation
 from rie_server.model.durable_updates import ChainedTarget
 from tests.unit.durable.durable_story import (
     EXECUTION,
@@ -268,6 +268,18 @@ def test_a_checkpoint_that_is_sent_again_is_answered_again() -> None:
     assert answered_again(draft, token, "other") is None
     assert answered_again(draft, token, None) is None
     assert answered_again(draft, answer.token or "", "abc") is None
+
+
+def test_an_invocation_that_was_given_up_gets_no_answer_again() -> None:
+    draft = running()
+    token = draft.execution.checkpoint_token
+    save(draft, update("STEP", "START"), client_token="abc")
+    lose_invocation(draft, "server/1", now=NOW)
+    assert answered_again(draft, token, "abc") is None
+
+    assert run(draft, invocation="00000000-0000-4000-8000-00000000000b") is not None
+
+    assert answered_again(draft, token, "abc") is None
 
 
 def test_a_checkpoint_can_end_the_execution() -> None:

@@ -387,6 +387,16 @@ def test_only_what_runs_is_paused_only_what_is_paused_is_resumed_only_what_is_ov
     check_deletable(draft)
 
 
+def test_an_execution_whose_parent_has_yet_to_hear_of_its_end_is_not_deleted() -> None:
+    draft = answered(
+        running(parent=ParentOperation(execution_id="p", operation_id="o")), {"Status": "SUCCEEDED", "Result": "1"}
+    )
+    with pytest.raises(ResourceConflictException, match="SUCCEEDED"):
+        check_deletable(draft)
+    news_told(draft)
+    check_deletable(draft)
+
+
 # --- callbacks --------------------------------------------------------------------------------------------------------
 
 
