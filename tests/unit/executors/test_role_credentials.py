@@ -34,11 +34,16 @@ class Sts:
         return {"Credentials": given, "AssumedRoleUser": {"Arn": arn}}
 
 
+def credentials_of(sts: Sts, clock: FakeClock, keys: dict[str, AccessKey]) -> RoleCredentials:
+    return RoleCredentials(
+        clients=cast("ServiceClients", sts), clock=clock, on_session=keys.__setitem__, account_id="000000000000"
+    )
+
+
 @pytest.mark.parametrize(("name", "session"), [("f", "f-"), ("orders", "orders"), ("a" * 64, "a" * 64)])
 def test_every_function_s_name_makes_a_session(name: str, session: str) -> None:
     clock, keys = FakeClock(), dict[str, AccessKey]()
-    clients = cast("ServiceClients", Sts(clock))
-    credentials = RoleCredentials(clients=clients, clock=clock, on_session=keys.__setitem__)
+    credentials = credentials_of(Sts(clock), clock, keys)
     assert credentials(function_version(name=name))["AWS_ACCESS_KEY_ID"] == "ASIA1"
     assert keys["ASIA1"].caller.arn.endswith(f":assumed-role/r/{session}")
 
@@ -46,7 +51,7 @@ def test_every_function_s_name_makes_a_session(name: str, session: str) -> None:
 def test_a_session_serves_until_little_is_left_of_it_and_its_key_ends_with_it() -> None:
     clock, keys = FakeClock(), dict[str, AccessKey]()
     sts = Sts(clock)
-    credentials = RoleCredentials(clients=cast("ServiceClients", sts), clock=clock, on_session=keys.__setitem__)
+    credentials = credentials_of(sts, clock, keys)
     begun = clock.now()
     assert credentials(function_version()) == credentials(function_version())
     clock.advance(2699)
