@@ -126,4 +126,4 @@ def _authorization(
 ) -> Authorization | None:
     if settings.auth != "iam":
         return None
-    return Authorization(authentication=authentication, policy=registry.policies.find)
+    return Authorization(authentication=authentication, policy=registry.policies.find, settings=settings)

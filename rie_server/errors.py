@@ -187,22 +187,6 @@ class AccessDeniedException(LambdaError):
     code, status, fault = "AccessDeniedException", 403, None
 
 
-class MissingAuthenticationTokenException(LambdaError):
-    code, status, fault, message_key = "MissingAuthenticationTokenException", 403, None, "message"
-
-
-class UnrecognizedClientException(LambdaError):
-    code, status, fault, message_key = "UnrecognizedClientException", 403, None, "message"
-
-
-class InvalidSignatureException(LambdaError):
-    code, status, fault, message_key = "InvalidSignatureException", 403, None, "message"
-
-
-class IncompleteSignatureException(LambdaError):
-    code, status, fault, message_key = "IncompleteSignatureException", 403, None, "message"
-
-
 class RequestEntityTooLargeException(LambdaError):
     code, status, fault, message_key = "RequestEntityTooLargeException", 413, None, "message"
 

@@ -37,10 +37,10 @@ class Request:
 
     ``raw_path`` is the path as it was sent, percent-encoded: signatures are made of it. ``body_bytes`` is the length of
     the body as it was sent: more than ``len(body)`` where the server kept only the beginning of one that is larger than
-    any operation accepts.
+    any operation accepts. ``scope`` is the region and the account of who has signed, once that is known for certain.
     """
 
-    __slots__ = ("body", "body_bytes", "connection", "headers", "method", "path", "query", "raw_path")
+    __slots__ = ("body", "body_bytes", "connection", "headers", "method", "path", "query", "raw_path", "scope")
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Request:
         self.body = body
         self.body_bytes = len(body) if body_bytes is None else body_bytes
         self.connection = connection
+        self.scope: tuple[str, str] | None = None
 
 
 class StreamedRequest(Request):

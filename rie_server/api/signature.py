@@ -10,9 +10,10 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from rie_server.api.exchange import Request
-from rie_server.errors import IncompleteSignatureException
+from rie_server.api.signature_errors import IncompleteSignatureException
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
+_SIGNATURE: Final = "X-Amz-Signature="
 _PARTS: Final = ("Credential", "Signature", "SignedHeaders")
 
 
@@ -50,7 +51,7 @@ def given_signature(request: Request) -> GivenSignature | None:
         parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
         timestamp, token, expires = headers.get("x-amz-date"), headers.get("x-amz-security-token"), None
         query = request.query
-    elif "X-Amz-Signature=" in request.query:
+    elif _SIGNATURE in request.query:
         asked = dict(parse_qsl(request.query, keep_blank_values=True))
         algorithm = asked.get("X-Amz-Algorithm", "")
         parts = {part: asked[f"X-Amz-{part}"] for part in _PARTS if f"X-Amz-{part}" in asked}
@@ -59,7 +60,8 @@ def given_signature(request: Request) -> GivenSignature | None:
             asked.get("X-Amz-Security-Token"),
             asked.get("X-Amz-Expires"),
         )
-        query = re.sub(r"&?X-Amz-Signature=[^&]*", "", request.query)
+        # Of whole parameters: what ends like one is part of what was signed.
+        query = "&".join(pair for pair in request.query.split("&") if not pair.startswith(_SIGNATURE))
     else:
         return None
     _check_parts(algorithm, parts, timestamp)
@@ -73,7 +75,7 @@ def given_signature(request: Request) -> GivenSignature | None:
         signature=parts["Signature"],
         timestamp=timestamp or "",
         token=token,
-        expires_seconds=int(expires) if expires is not None and re.fullmatch(r"\d{1,6}", expires) else None,
+        expires_seconds=int(expires) if expires is not None and re.fullmatch(r"[0-9]{1,9}", expires) else None,
         query=query,
     )
 

@@ -6,6 +6,7 @@ signature is checked: botocore takes longer to load than this server to start.
 
 import hashlib
 import hmac
+import re
 from typing import Final
 
 from botocore.auth import SigV4Auth
@@ -17,6 +18,8 @@ from rie_server.api.exchange import Request
 from rie_server.api.signature import GivenSignature
 
 _UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+# urlsplit drops some of these, and everything after a #: what would be executed and not be signed.
+_ALTERS_URLS: Final = re.compile(r"[\x00-\x20#\x7f]")
 
 
 def is_right(request: Request, given: GivenSignature, secret: str) -> bool:
@@ -32,7 +35,8 @@ def is_right(request: Request, given: GivenSignature, secret: str) -> bool:
     query = f"?{given.query}" if given.query else ""
     signed = AWSRequest(
         method=request.method,
-        url=f"http://{request.headers.get('host', '')}{request.raw_path}{query}",
+        # The host that was signed is among the headers.
+        url=_ALTERS_URLS.sub(lambda found: f"%{ord(found[0]):02X}", f"http://localhost/{request.raw_path[1:]}{query}"),
         headers=headers,
         data=request.body,
     )

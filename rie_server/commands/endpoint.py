@@ -7,14 +7,16 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from urllib.parse import urlsplit
 
 from rie_server.config import Settings
 from rie_server.errors import RieError
 from rie_server.limits import TIMEOUT_SECONDS_MAXIMUM
+from rie_server.model.caller import access_keys
 
 ANSWER_SECONDS = TIMEOUT_SECONDS_MAXIMUM + 60
 """A function may take its whole timeout, after a cold start."""
@@ -34,6 +36,35 @@ def server_url(settings: Settings) -> str:
     """Where the server of these settings is reached from this machine."""
     host = "127.0.0.1" if settings.host in ("", "0.0.0.0") else settings.host  # noqa: S104 - compares, binds nothing
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def signed_headers(
+    settings: Settings, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str]
+) -> dict[str, str]:
+    """``headers`` as a server of these settings wants them: signed with the first key of its own account where it goes
+    by IAM, as they are elsewhere.
+
+    Raises:
+        RequestFailedError: there is no such key.
+    """
+    if settings.auth != "iam":
+        return dict(headers)
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 - botocore takes longer to load than the rest of the command
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.credentials import Credentials  # noqa: PLC0415
+
+    keys = access_keys(settings.access_keys, settings.account_id)
+    own = (
+        (name, key.secret)
+        for name, key in keys.items()
+        if key.caller.service is None and key.caller.account == settings.account_id
+    )
+    name, secret = next(own, (None, None))
+    if name is None:
+        raise RequestFailedError(f"RIE_ACCESS_KEYS has no key of account {settings.account_id} to sign with.")
+    request = AWSRequest(method=method, url=url, data=body, headers={**headers, "Host": urlsplit(url).netloc})
+    SigV4Auth(Credentials(name, secret), "lambda", settings.region).add_auth(request)
+    return dict(request.headers.items())
 
 
 def send(method: str, url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:

@@ -36,20 +36,24 @@ def invoke_command(
     NAME is a function name, name:qualifier or an ARN. Without an event the function gets {}. The exit status is 1 when
     the function fails.
     """
-    from rie_server.commands.endpoint import receive, send, server_url  # noqa: PLC0415 - urllib is slow to import
+    from rie_server.commands.endpoint import receive, send, server_url, signed_headers  # noqa: PLC0415 - urllib is slow to import
 
     if payload is not None and event_file is not None:
         raise click.UsageError("--payload and --event exclude each other.")
     event = event_file.read() if event_file is not None else (payload or "{}").encode()
-    base = (url or server_url(Settings.from_environ(None, **flags))).rstrip("/")
+    settings = Settings.from_environ(None, **flags)
+    base = (url or server_url(settings)).rstrip("/")
     headers = {"Content-Type": "application/json", "X-Amz-Log-Type": "Tail" if tail else "None"}
     reference = quote(name, safe="")
     if streams:
         address = f"{base}/2021-11-15/functions/{reference}/response-streaming-invocations"
+        headers = signed_headers(settings, "POST", address, body=event, headers=headers)
         ending = _print_stream(receive("POST", address, body=event, headers=headers))
         error, log = ending.get("ErrorCode"), ending.get("LogResult", "")
     else:
-        answer = send("POST", f"{base}/2015-03-31/functions/{reference}/invocations", body=event, headers=headers)
+        address = f"{base}/2015-03-31/functions/{reference}/invocations"
+        headers = signed_headers(settings, "POST", address, body=event, headers=headers)
+        answer = send("POST", address, body=event, headers=headers)
         click.echo(answer.body)
         error, log = answer.headers.get("X-Amz-Function-Error"), answer.headers.get("X-Amz-Log-Result", "")
     if tail:

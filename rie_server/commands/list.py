@@ -20,8 +20,9 @@ def list_command(url: str | None, **flags: str | None) -> None:
     """List the functions."""
     from rie_server.commands.endpoint import server_url  # noqa: PLC0415 - urllib is slow to import
 
-    base = (url or server_url(Settings.from_environ(None, **flags))).rstrip("/")
-    rows = [function_row(function) for function in _all_functions(base)]
+    settings = Settings.from_environ(None, **flags)
+    base = (url or server_url(settings)).rstrip("/")
+    rows = [function_row(function) for function in _all_functions(base, settings)]
     if not rows:
         click.echo("No functions. Create one, or start the server with --template.", err=True)
         return
@@ -29,12 +30,13 @@ def list_command(url: str | None, **flags: str | None) -> None:
         click.echo(line)
 
 
-def _all_functions(base: str) -> Iterator[dict[str, Any]]:
-    from rie_server.commands.endpoint import send  # noqa: PLC0415
+def _all_functions(base: str, settings: Settings) -> Iterator[dict[str, Any]]:
+    from rie_server.commands.endpoint import send, signed_headers  # noqa: PLC0415
 
     marker: str | None = ""
     while marker is not None:
-        page = json.loads(send("GET", f"{base}/2015-03-31/functions?Marker={quote(marker, safe='')}").body)
+        address = f"{base}/2015-03-31/functions?Marker={quote(marker, safe='')}"
+        page = json.loads(send("GET", address, headers=signed_headers(settings, "GET", address, headers={})).body)
         yield from page["Functions"]
         marker = page.get("NextMarker") or None
 

@@ -91,7 +91,10 @@ class RoleCredentials:
         given = answer["Credentials"]
         arn = answer["AssumedRoleUser"]["Arn"]
         caller = Caller(access_key=given["AccessKeyId"], account=arn.split(":")[4], arn=arn)
-        key = AccessKey(secret=given["SecretAccessKey"], caller=caller, token=given["SessionToken"])
+        expires_at = given["Expiration"].timestamp()
+        key = AccessKey(
+            secret=given["SecretAccessKey"], caller=caller, token=given["SessionToken"], expires_at=expires_at
+        )
         self._on_session(given["AccessKeyId"], key)
         return _Session(
             variables={
@@ -99,7 +102,7 @@ class RoleCredentials:
                 "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
                 "AWS_SESSION_TOKEN": given["SessionToken"],
             },
-            expires_at=given["Expiration"].timestamp(),
+            expires_at=expires_at,
         )
 
 
@@ -107,10 +110,15 @@ def _ask(sts: Any, function: FunctionVersion) -> Mapping[str, Any]:
     from botocore.exceptions import ClientError  # noqa: PLC0415 - botocore is loaded with the first client
 
     longest, shorter = _SESSION_SECONDS
-    wanted = {"RoleArn": function.role, "RoleSessionName": function.arn.name}
+    wanted = {"RoleArn": function.role, "RoleSessionName": _session_name(function.arn.name)}
     try:
         return dict(sts.assume_role(DurationSeconds=longest, **wanted))
     except ClientError as refused:
         if refused.response["Error"]["Code"] != "ValidationError":
             raise
         return dict(sts.assume_role(DurationSeconds=shorter, **wanted))
+
+
+def _session_name(function_name: str) -> str:
+    """STS wants two letters at least; a function's name may be one."""
+    return function_name.ljust(2, "-")

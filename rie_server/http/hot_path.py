@@ -41,7 +41,11 @@ class HotPath:
 
     def handle(self, request: Request, send: Send) -> None:
         if self._guard is not None:
-            answer = self._guard.answer(request)
+            try:
+                answer = self._guard.answer(request)
+            except Exception:
+                log.exception("%s %s failed", request.method, request.path)
+                answer = server_fault(self._listener)
             if answer is not None:
                 _give(answer, send)
                 return

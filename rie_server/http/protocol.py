@@ -189,7 +189,7 @@ class HttpProtocol(ConnectionState, asyncio.Protocol):
         framing = "" if self._http10 else "Transfer-Encoding: chunked\r\n"
         head = encode_head(reply, listener.status_lines[reply.status], "" if keep_alive else _CLOSE, framing=framing)
         listener.outbox.write(transport, head)
-        if self._to_head:
+        if self._to_head or not has_body(reply.status):
             stream.abandon()
             self._conclude(transport, keep_alive)
             return

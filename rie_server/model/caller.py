@@ -27,11 +27,13 @@ class AccessKey:
     """
     Attributes:
         token: the session token that must come with it, or None.
+        expires_at: seconds since the epoch, of a session; None for a key that stays.
     """
 
     secret: str
     caller: Caller
     token: str | None = None
+    expires_at: float | None = None
 
 
 def access_keys(entries: Iterable[tuple[str, str, str]], account: str) -> dict[str, AccessKey]:

@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 PATH_FORM: Final = "/_rie/urls/"
-_HOST: Final = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]+)\.localhost(?::\d+)?", re.IGNORECASE)
+# Whoever gives a wildcard as the address calls from here.
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "")  # noqa: S104 - compared with
+_HOST: Final = re.compile(r"([a-z0-9]{32})\.lambda-url\.([a-z0-9-]+)\.localhost\.?(?::\d+)?", re.IGNORECASE)
 
 
 class AuthType(StrEnum):
@@ -81,8 +83,9 @@ def address(url_id: str, region: str, base_url: str) -> str:
     A name under ``localhost`` means the client's own machine, so clients elsewhere get the form with a path.
     """
     scheme, _, authority = base_url.partition("://")
-    name, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
-    host = (name if colon else authority).strip("[]").lower()
-    if host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost"):
+    has_port = ":" in authority and not authority.endswith("]")
+    name, colon, port = authority.rpartition(":") if has_port else (authority, "", "")
+    host = name.strip("[]").lower()
+    if host in _THIS_MACHINE or host.endswith(".localhost"):
         return f"{scheme}://{domain_name(url_id, region)}{colon}{port}/"
     return f"{base_url}{PATH_FORM}{url_id}/"

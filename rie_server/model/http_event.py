@@ -6,6 +6,7 @@ Pure. AWS: "Invoking Lambda function URLs", request and response payload.
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,22 @@ from rie_server.model.http_prelude import DELIMITER
 # Bodies of these come as text where they are UTF-8; all others in base64. A form comes in base64, as in AWS.
 _TEXT_TYPES: Final = frozenset(("application/json", "application/javascript", "application/xml", "application/graphql"))
 _TEXT_ENDINGS: Final = ("+json", "+xml")
-# The connection's own, which a function's headers cannot set.
-_NOT_THE_FUNCTIONS: Final = frozenset(("connection", "content-length", "date", "keep-alive", "transfer-encoding"))
+# The connection's and AWS's own, which a function's headers cannot set.
+_NOT_THE_FUNCTIONS: Final = frozenset(
+    (
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amzn-requestid",
+    )
+)
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _DEFAULT_TYPE: Final = ("Content-Type", "application/json")
 
 
@@ -101,7 +116,7 @@ def http_answer(result: bytes) -> HttpAnswer:
     prelude, delimiter, streamed = result.partition(DELIMITER)
     try:
         document = json.loads(prelude)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnreadableResultError("no JSON") from None
     if delimiter and isinstance(document, dict):
         # A runtime that streams, behind a URL that does not.
@@ -124,7 +139,7 @@ def http_head(document: Mapping[str, Any]) -> tuple[int, tuple[tuple[str, str], 
     cookies = document.get("cookies") or []
     if not isinstance(given, dict) or not isinstance(cookies, list):
         raise UnreadableResultError("headers or cookies")
-    headers = [(str(name), _header_value(value)) for name, value in given.items() if value is not None]
+    headers = [(_header_name(name), _header_value(value)) for name, value in given.items() if value is not None]
     kept = [(name, value) for name, value in headers if name.lower() not in _NOT_THE_FUNCTIONS]
     if not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(_DEFAULT_TYPE)
@@ -179,7 +194,7 @@ def _answer_body(document: Mapping[str, Any]) -> bytes:
         return b""
     if not isinstance(body, str):
         raise UnreadableResultError("body")
-    if not document.get("isBase64Encoded"):
+    if str(document.get("isBase64Encoded")).lower() != "true":
         return body.encode("utf-8", "replace")
     try:
         return base64.b64decode(body, validate=True)
@@ -188,13 +203,17 @@ def _answer_body(document: Mapping[str, Any]) -> bytes:
 
 
 def _status(value: object) -> int:
-    try:
-        status = int(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else 0
-    except ValueError:
-        status = 0
-    if not 200 <= status <= 599:
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"[2-5][0-9]{2}", text):
         raise UnreadableResultError("statusCode")
-    return status
+    return int(text)
+
+
+def _header_name(name: str) -> str:
+    """What is no token could be read as another header, or as the end of all of them."""
+    if not _TOKEN.fullmatch(name):
+        raise UnreadableResultError("headers")
+    return name
 
 
 def _header_value(value: object) -> str:
@@ -203,6 +222,6 @@ def _header_value(value: object) -> str:
     if not isinstance(value, str | int | float):
         raise UnreadableResultError("headers")
     text = str(value)
-    if not text.isprintable() or any(ord(character) > 255 for character in text):
+    if not _VALUE.fullmatch(text):
         raise UnreadableResultError("headers")
     return text

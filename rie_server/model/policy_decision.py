@@ -27,7 +27,7 @@ def allows(policy: ResourcePolicy | None, caller: Caller | None, *, action: str,
         statement["Effect"]
         for statement in statements
         if _is_principal(statement["Principal"], caller)
-        and any(_matches(pattern, action) for pattern in listed(statement["Action"]))
+        and any(_matches(pattern.lower(), action.lower()) for pattern in listed(statement["Action"]))
         and _conditions_met(statement.get("Condition", {}), context, unknown=statement["Effect"] == "Deny")
     ]
     return "Allow" in concerned and "Deny" not in concerned
@@ -37,7 +37,7 @@ def _is_principal(principal: Any, caller: Caller | None) -> bool:
     if principal == "*":
         return True
     if caller is None:
-        return False
+        return "*" in listed(principal.get("AWS"))
     if caller.service is not None:
         return caller.service in listed(principal.get("Service"))
     names = ("*", caller.arn, caller.account, f"arn:aws:iam::{caller.account}:root")

@@ -1,7 +1,7 @@
 """SAM and CloudFormation templates: which functions they describe, as inputs of the Lambda API and where the code lies.
 
-Pure: takes the template's text, looks at no file. Event source mappings are ``template_mappings``'; everything else is
-left alone. What a template asks for and
+Pure: takes the template's text, looks at no file. Event source mappings are ``template_mappings``', function URLs
+``template_urls``'; everything else is left alone. What a template asks for and
 this server does not carry out yet is named in ``TemplateFunction.ignored``, so that nobody waits for it.
 """
 
@@ -40,10 +40,7 @@ _SAME_NAME = (
 )
 """Properties that both resource types and CreateFunction call alike."""
 
-_NOT_CARRIED_OUT = (
-    "DeploymentPreference",
-    "FunctionUrlConfig",
-)
+_NOT_CARRIED_OUT = ("DeploymentPreference",)
 _WHOLE_NUMBERS = (
     "ExecutionTimeout",
     "MaximumEventAgeInSeconds",
@@ -131,7 +128,7 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
     own = resource.get("Properties") or {}
     if not isinstance(own, dict):
         raise PropertyError("Properties", "must be a mapping")
-    raw = _merged(_globals(resolver), own) if kind == SERVERLESS_FUNCTION else own
+    raw = serverless_properties(own, resolver) if kind == SERVERLESS_FUNCTION else own
     properties = dict(_resolved(raw, resolver))
     name = str(properties.get("FunctionName") or logical_id)
     members: dict[str, Any] = {"FunctionName": name, "Role": _role(properties.get("Role"), resolver.account_id)}
@@ -160,6 +157,11 @@ def _function(logical_id: str, resource: Any, resolver: Resolver, folder: Path) 
     )
 
 
+def serverless_properties(own: Document, resolver: Resolver) -> Document:
+    """The properties of a function of SAM's, those of Globals among them; not resolved."""
+    return dict(_merged(_globals(resolver), own))
+
+
 def _globals(resolver: Resolver) -> Document:
     functions = resolver.section("Globals").get("Function") or {}
     if not isinstance(functions, dict):
@@ -184,7 +186,7 @@ def _merged(shared: Any, own: Any) -> Any:
 def _resolved(properties: Document, resolver: Resolver) -> Iterator[tuple[str, Any]]:
     """The properties that are read here, resolved; those that are ignored may hold what nobody here can know."""
     for name, value in properties.items():
-        if name in _NOT_CARRIED_OUT or name in ("Events", "Policies", "AssumeRolePolicyDocument"):
+        if name in _NOT_CARRIED_OUT or name in ("Events", "FunctionUrlConfig", "Policies", "AssumeRolePolicyDocument"):
             yield name, None
             continue
         try:

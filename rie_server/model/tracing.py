@@ -13,6 +13,11 @@ SAMPLED_OF_THE_REST: Final = 0.05
 _PARENT_DIGITS: Final = 16
 
 
+def is_trace_header(text: str) -> bool:
+    """Whether a caller's header can be passed on: what none can hold would end the runtime."""
+    return bool(text) and text.isascii() and text.isprintable()
+
+
 def new_trace_header(epoch_seconds: float, trace_digits: str) -> str:
     """The header of a trace that begins here and is not sampled.
 

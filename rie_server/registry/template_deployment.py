@@ -1,4 +1,5 @@
-"""What a server does with its template at the start: first layers and functions, then, once mappings are served, those.
+"""What a server does with its template at the start: first layers, functions and their URLs, then, once
+mappings are served, those.
 
 Does nothing without a template. Used by one thread.
 """
@@ -19,12 +20,21 @@ from rie_server.registry.deployed_mappings import (
     deploy_mappings,
     read_mappings,
 )
+from rie_server.registry.deployed_urls import (
+    DeployedUrl,
+    PolicyControl,
+    UrlControl,
+    WantedUrl,
+    deploy_urls,
+    read_urls,
+)
 from rie_server.registry.deployment import FunctionControl, deploy_template
 
 
 class TemplateDeployment:
     """
     Args:
+        base_url: how clients of this machine reach the server.
         checked: holds members of an operation's input, which it is told by name, to AWS's service model.
     """
 
@@ -35,6 +45,9 @@ class TemplateDeployment:
         registry: FunctionControl,
         layers: LayerControl,
         mappings: MappingControl,
+        urls: UrlControl,
+        policies: PolicyControl,
+        base_url: str,
         supports: Callable[[FunctionVersion], str | None],
         checked: Callable[[str, Mapping[str, Any]], Mapping[str, Any]],
         clock: Clock,
@@ -45,6 +58,7 @@ class TemplateDeployment:
         self._registry = registry
         self._layers = layers
         self._mappings = mappings
+        self._deploy_urls = partial(deploy_urls, urls=urls, policies=policies, base_url=base_url)
         self._supports = supports
         self._checked = checked
         self._clock = clock
@@ -54,6 +68,7 @@ class TemplateDeployment:
         self._functions: Sequence[DeployedFunction] = ()
         self._deployed_layers: Sequence[DeployedLayer] = ()
         self._deployed: Sequence[DeployedMapping] = ()
+        self._deployed_urls: Sequence[DeployedUrl] = ()
 
     def deploy_functions(self) -> None:
         """
@@ -75,6 +90,12 @@ class TemplateDeployment:
             region=self._region,
             account_id=self._account_id,
         )
+        urls: Sequence[WantedUrl] = read_urls(
+            self._path,
+            checked=partial(self._checked, "CreateFunctionUrlConfig"),
+            region=self._region,
+            account_id=self._account_id,
+        )
         self._functions = deploy_template(
             self._path,
             registry=self._registry,
@@ -84,6 +105,7 @@ class TemplateDeployment:
             account_id=self._account_id,
             publish_layers=partial(self._publish, layers),
         )
+        self._deployed_urls = self._deploy_urls(urls)
 
     def deploy_mappings(self) -> None:
         self._deployed = deploy_mappings(
@@ -95,8 +117,9 @@ class TemplateDeployment:
         )
 
     def lines(self) -> Sequence[str]:
-        """What became of each layer, function and mapping, for a person."""
-        return [*map(str, self._deployed_layers), *map(str, self._functions), *map(str, self._deployed)]
+        """What became of each layer, function, URL and mapping, for a person."""
+        deployed = (*self._deployed_layers, *self._functions, *self._deployed_urls, *self._deployed)
+        return [str(one) for one in deployed]
 
     def ready_function(self) -> str | None:
         """The name of one that can be invoked."""

@@ -20,7 +20,7 @@ from rie_server.model.function_url import PATH_FORM, FunctionUrl, InvokeMode, do
 from rie_server.model.http_event import HttpAnswer, HttpCall, UnreadableResultError, http_answer, http_event
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.model.request_id import new_request_id, random_digits
-from rie_server.model.tracing import new_trace_header
+from rie_server.model.tracing import is_trace_header, new_trace_header
 from rie_server.ports import Clock
 from rie_server.streaming import StreamingInvoker
 
@@ -83,7 +83,9 @@ class FunctionUrlFront:
         cors: Headers,
     ) -> Reply | Deferred:
         now, request_id = self._clock.now(), new_request_id()
-        trace = request.headers.get("x-amzn-trace-id") or new_trace_header(now, random_digits())
+        trace = request.headers.get("x-amzn-trace-id", "")
+        if not is_trace_header(trace):
+            trace = new_trace_header(now, random_digits())
         call = HttpCall(
             url_id=url.url_id,
             domain_name=domain_name(url.url_id, function.region),

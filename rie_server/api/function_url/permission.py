@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import Request
-from rie_server.errors import AccessDeniedException, LambdaError, MissingAuthenticationTokenException
+from rie_server.api.signature_errors import MissingAuthenticationTokenException
+from rie_server.errors import AccessDeniedException, LambdaError
 from rie_server.model.arn import FunctionArn
 from rie_server.model.caller import Caller
 from rie_server.model.function_url import AuthType, FunctionUrl

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 from rie_server.api.authentication import Authentication
 from rie_server.api.exchange import Request
+from rie_server.api.lambda_api.rendering import signed_scope
+from rie_server.config import Settings
 from rie_server.errors import AccessDeniedException, LambdaError
 from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.caller import Caller
@@ -32,31 +34,28 @@ class Authorization:
     """
 
     def __init__(
-        self, *, authentication: Authentication, policy: Callable[[FunctionArn], ResourcePolicy | None]
+        self,
+        *,
+        authentication: Authentication,
+        policy: Callable[[FunctionArn], ResourcePolicy | None],
+        settings: Settings,
     ) -> None:
         self._authentication = authentication
         self._policy = policy
+        self._settings = settings
 
-    def check(
-        self,
-        request: Request,
-        operation: str,
-        reference: str | None,
-        qualifier: str | None,
-        *,
-        region: str,
-        account: str,
-    ) -> Caller:
-        """Lets a request pass.
+    def check(self, request: Request, operation: str, reference: str | None, qualifier: str | None) -> Caller:
+        """Lets a request pass, and sets its scope: the world in which names are looked up is that of the credential
+        that has signed, whatever else the request may name.
 
         Args:
             reference: the FunctionName of the path, if the operation has one.
-            region, account: the world that the request is about, in which names are looked up.
 
         Raises:
             LambdaError: of status 403, in AWS's words.
         """
-        caller = self._authentication.caller(request)
+        caller, signed_region = self._authentication.signed(request)
+        region, account = request.scope = signed_scope(caller.access_key, signed_region, self._settings)
         function = None if reference is None else self._function(reference, qualifier, region, account)
         owner = account if function is None else function.account
         if caller.service is None and caller.account == owner:

@@ -18,7 +18,7 @@ from rie_server.model.arn import FunctionArn, parse_function_reference
 from rie_server.model.invocation import InvocationType
 from rie_server.model.json_payload import check_json
 from rie_server.model.request_id import random_digits
-from rie_server.model.tracing import new_trace_header
+from rie_server.model.tracing import is_trace_header, new_trace_header
 from rie_server.ports import Clock
 
 _function_arn = lru_cache(maxsize=4096)(parse_function_reference)
@@ -80,8 +80,8 @@ def decoded_client_context(header: str) -> str:
 
 
 def trace_header(request: Request, clock: Clock) -> str:
-    """The caller's, or that of a trace which begins here. What no trace header can hold would end the runtime."""
+    """The caller's, or that of a trace which begins here."""
     given = request.headers.get("x-amzn-trace-id")
-    if given and given.isascii() and given.isprintable():
+    if given and is_trace_header(given):
         return given
     return new_trace_header(clock.now(), random_digits())

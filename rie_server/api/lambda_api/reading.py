@@ -47,7 +47,7 @@ def read_input(
             members[member.name] = _from_text(target, parameters[member.wire_name])
         elif member.location == "querystring" and member.wire_name in query:
             values = query[member.wire_name]
-            members[member.name] = values if target.kind == "list" else _from_text(target, values[-1])
+            members[member.name] = values if target.kind == "list" else _from_text(target, values[0])
         elif member.location == "header" and member.wire_name.lower() in request.headers:
             members[member.name] = _from_text(target, request.headers[member.wire_name.lower()])
     members.update(_read_body(model, shape, request.body))

@@ -43,8 +43,10 @@ def request_scope(request: Request, settings: Settings) -> tuple[str, str]:
     The region is that of the SigV4 credential scope, from the Authorization header or a presigned URL; an unsigned
     request, or one signed for no region in particular, is about the configured one. The account is that of the access
     key in ``RIE_ACCESS_KEYS``, of a key of twelve digits that very number, else the configured one. Signatures are not
-    checked here.
+    checked here: where they are, what they prove goes before what a request says.
     """
+    if request.scope is not None:
+        return request.scope
     authorization = request.headers.get("authorization")
     region, account = None, None
     if authorization is not None:
@@ -59,12 +61,19 @@ def request_scope(request: Request, settings: Settings) -> tuple[str, str]:
     return region or settings.region, account or settings.account_id
 
 
+def signed_scope(key: str, region: str, settings: Settings) -> tuple[str, str]:
+    """The region and the account of a credential that is proven."""
+    known_region, account = _world(key, region, settings.access_keys)
+    return known_region or settings.region, account or settings.account_id
+
+
 @lru_cache(maxsize=1024)
 def _scope_of(credential: str, access_keys: tuple[tuple[str, str, str], ...]) -> tuple[str | None, str | None]:
     """Region and account of ``KEY/DATE/REGION/SERVICE/aws4_request``; a key may contain slashes."""
     parts = credential.strip().split("/")
-    if len(parts) < 5:
-        return None, None
-    region, key = parts[-3], "/".join(parts[:-4])
+    return (None, None) if len(parts) < 5 else _world("/".join(parts[:-4]), parts[-3], access_keys)
+
+
+def _world(key: str, region: str, access_keys: tuple[tuple[str, str, str], ...]) -> tuple[str | None, str | None]:
     account = next((owner for known, _, owner in access_keys if known == key), key)
     return region if _REGION.fullmatch(region) else None, account if _ACCOUNT.fullmatch(account) else None

@@ -140,8 +140,9 @@ class LambdaApi:
         def operation(request: Request) -> Reply | Deferred:
             try:
                 found = self._routes.find(request.method, request.path, request.query)
-                if found is not None:
-                    self._authorize(request, *found)
+                if found is None:
+                    raise _unknown(request)
+                self._authorize(request, *found)
             except LambdaError as error:
                 return error_reply(error, new_request_id())
             return route.operation(request)
@@ -214,9 +215,7 @@ class LambdaApi:
         if self._authorization is None or operation.name in _BY_TOKEN:
             return
         qualifier = parse_qs(request.query).get("Qualifier", [None])[0]
-        region, account = request_scope(request, self._settings)
-        reference = parameters.get("FunctionName")
-        self._authorization.check(request, operation.name, reference, qualifier, region=region, account=account)
+        self._authorization.check(request, operation.name, parameters.get("FunctionName"), qualifier)
 
     def _answer_own_paths(self, request: Request, request_id: str) -> Reply | Deferred:
         if request.method == "GET" and request.path.startswith(code_download.PREFIX):

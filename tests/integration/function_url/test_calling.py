@@ -203,3 +203,9 @@ def test_a_url_survives_a_restart(rie: RieServer) -> None:
     rie.kill()
     rie.restart()
     assert Url(rie, address)("GET").json() == 7
+
+
+@pytest.mark.parametrize("header", ["\xff", "a\tb", ""])
+def test_what_is_no_trace_header_gives_way_to_a_new_one(url: Url, header: str) -> None:
+    reply = url("GET", headers={"X-Amzn-Trace-Id": header.encode("latin-1")})
+    assert (reply.status_code, reply.json()["headers"]["x-amzn-trace-id"][:7]) == (200, "Root=1-")

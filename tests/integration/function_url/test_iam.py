@@ -239,3 +239,15 @@ def test_what_names_a_function_elsewhere_than_in_its_path_is_refused_to_other_ac
     assert refused(lambda: foreigner.create_event_source_mapping(FunctionName=ARN, EventSourceArn=queue))[1] == (
         "AccessDeniedException"
     )
+
+
+def test_a_second_qualifier_does_not_reach_what_the_first_one_is_not(server: RieServer) -> None:
+    owner = client_of(server)
+    statement = {"Action": "lambda:GetFunction", "Principal": "111111111111", "StatementId": "first"}
+    owner.add_permission(FunctionName="f", Qualifier="1", **statement)
+    url = f"{server.url}/2015-03-31/functions/{ARN}?Qualifier=1&Qualifier=%24LATEST"
+    request = AWSRequest(method="GET", url=url)
+    SigV4Auth(Credentials(*FOREIGNER), "lambda", "us-east-1").add_auth(request)
+    reply = requests.get(url, headers=dict(request.headers), timeout=20)
+    assert (reply.status_code, reply.json()["Configuration"]["Version"]) == (200, "1")
+    owner.remove_permission(FunctionName="f", Qualifier="1", StatementId="first")

@@ -90,3 +90,16 @@ def test_a_client_that_leaves_does_not_disturb_the_next(url: Url) -> None:
     assert next(reply.iter_content(3)) == b"one"
     reply.close()
     assert play(url, ("write", "two")).text == "two"
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_has_none_and_the_connection_goes_on(shared: RieServer, url: Url, status: int) -> None:
+    forged = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    event = steps(("write", json.dumps({"statusCode": status}) + NUL), ("write", forged))
+    with requests.Session() as session:
+        headers = {"Host": url.host}
+        body = json.dumps({**event, "content_type": PRELUDE})
+        first = session.post(shared.url, data=body, headers=headers, timeout=20)
+        assert (first.status_code, first.content) == (status, b"")
+        body = json.dumps({**steps(("write", "second")), "content_type": "text/plain"})
+        assert session.post(shared.url, data=body, headers=headers, timeout=20).text == "second"

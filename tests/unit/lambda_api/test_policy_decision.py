@@ -1,10 +1,16 @@
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rie_server.errors import LambdaError
+from rie_server.model.arn import FunctionArn
 from rie_server.model.caller import Caller
 from rie_server.model.policy_decision import allows
+from rie_server.model.policy_document import policy_from_document
 from rie_server.model.resource_policy import ResourcePolicy
 
 ACTION = "lambda:InvokeFunction"
@@ -30,10 +36,22 @@ def decide(caller: Caller | None, *statements: Mapping[str, Any], context: Mappi
         ({"Service": ["sns.amazonaws.com", "s3.amazonaws.com"]}, S3, True),
         ({"Service": "sns.amazonaws.com"}, S3, False),
         ({"AWS": "*"}, S3, False),
+        ({"AWS": "*"}, None, True),
+        ({"AWS": ["111111111111", "*"]}, None, True),
+        ({"Service": "*"}, None, False),
     ],
 )
 def test_principals_are_named_alone_or_in_lists(principal: Any, caller: Caller | None, expected: bool) -> None:
     assert decide(caller, {"Principal": principal}) is expected
+
+
+def test_what_is_denied_to_everybody_is_denied_to_somebody_who_has_not_signed() -> None:
+    assert not decide(None, {}, {"Effect": "Deny", "Principal": {"AWS": "*"}})
+
+
+def test_actions_are_compared_without_their_case() -> None:
+    assert decide(FAR, {"Action": "lambda:invokefunction"})
+    assert not decide(FAR, {}, {"Effect": "Deny", "Action": "LAMBDA:Invoke*"})
 
 
 def test_actions_are_named_alone_in_lists_and_by_patterns() -> None:
@@ -62,3 +80,26 @@ def test_of_several_values_of_a_condition_one_is_enough() -> None:
 
 def test_nobody_is_allowed_anything_without_a_policy() -> None:
     assert not allows(None, FAR, action=ACTION, context={})
+
+
+_TEXT = st.sampled_from(["*", "?", "[", "lambda:InvokeFunction", "StringEquals", "AWS:SourceArn", "AWS", "Service", ""])
+_VALUES = st.recursive(
+    _TEXT | st.none() | st.booleans() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+_STATEMENTS = st.fixed_dictionaries(
+    {"Effect": st.sampled_from(["Allow", "Deny"]), "Principal": _TEXT | _VALUES, "Action": _TEXT | _VALUES},
+    optional={"Condition": st.dictionaries(_TEXT | st.sampled_from(["ArnLike", "Bool"]), _VALUES, max_size=3)},
+)
+
+
+@given(st.lists(_STATEMENTS, min_size=1, max_size=3), st.sampled_from([None, FAR, S3]))
+def test_every_policy_that_is_taken_decides(statements: list[dict[str, Any]], caller: Caller | None) -> None:
+    function = FunctionArn(region="us-east-1", account="000000000000", name="f")
+    try:
+        policy = policy_from_document(json.dumps({"Statement": statements}), function, revision_id="")
+    except LambdaError:
+        return
+    decided = allows(policy, caller, action=ACTION, context=FROM)
+    assert decided is False or any(one["Effect"] == "Allow" for one in statements)
