@@ -32,6 +32,7 @@ class Seat(Environment):
         init_duration_ms = host.init_duration_ms
         super().__init__(host.id, host.pool, host.log)
         host.init_duration_ms = init_duration_ms
+        self.init_started_at = host.init_started_at
         self.state = RuntimeState.READY
         self.poll = poll
 
