@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conftest import RieServer, wait_until
 from tests.extension_programs import CURL, PYTHON
 from tests.integration.invoke.deploying import marked_processes, wait_updated
@@ -74,3 +76,18 @@ def test_provisioned_environments_with_extensions_are_bidden_farewell_when_their
     server.stop()
     assert server.output.count("watcher is there for") == 4
     assert server.output.count("watcher SHUTDOWN spindown") == 4
+
+
+def test_a_stream_is_for_one_tenant_whose_environment_serves_nobody_else(start_rie: Callable[..., RieServer]) -> None:
+    server = start_rie(executor="process")
+    client = server.client()
+    create_streamer(client, "f", TenancyConfig={"TenantIsolationMode": "PER_TENANT"})
+    for tenant in ("a", "a", "b", "a"):
+        got = stream(client, "f", steps(("write", tenant)), TenantId=tenant)
+        assert got.text == tenant
+        assert got.complete == {}
+    with pytest.raises(client.exceptions.InvalidParameterValueException):
+        stream(client, "f", steps(("write", "x")))
+    server.stop()
+    assert server.output.count("INIT_START") == 2
+    assert server.output.count("REPORT RequestId") == 4
