@@ -159,6 +159,16 @@ def test_a_traced_invocation_names_its_segment(environment: Environment) -> None
     assert environment.batch(connection)[-1]["record"]["tracing"]["spanId"] == "2" * 16
 
 
+def test_the_tenant_is_told_at_the_start_and_when_the_runtime_has_done(environment: Environment) -> None:
+    connection = environment.subscribe("platform")
+    environment.end_init()
+    environment.log.started("r1", want_tail=False, tenant_id="blue")
+    environment.log.finished(REPORT)
+    start, done, report = environment.batch(connection)[-3:]
+    assert (start["record"]["tenantId"], done["record"]["tenantId"]) == ("blue", "blue")
+    assert "tenantId" not in report["record"]
+
+
 def test_an_invocation_that_ends_badly_says_so_once(environment: Environment) -> None:
     connection = environment.subscribe("platform")
     environment.end_init()
