@@ -258,6 +258,18 @@ def test_a_function_that_logs_in_json_is_told_in_objects(
     assert older.events[0]["record"] == '{"level":"DEBUG","message":"m"}'
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_line_with_a_number_that_json_does_not_have_stays_text(
+    make_environment: Callable[[LogSettings], Environment], number: str
+) -> None:
+    environment = make_environment(LogSettings(is_json=True))
+    connection = environment.subscribe("function")
+    environment.end_init()
+    line = f'{{"loss":{number},"rate":1.5}}'
+    environment.log.output(line.encode())
+    assert [event["record"] for event in environment.batch(connection)] == [line]
+
+
 def test_the_log_itself_is_told_what_subscribers_are_told(
     make_environment: Callable[[LogSettings], Environment],
 ) -> None:
