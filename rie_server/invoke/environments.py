@@ -10,7 +10,7 @@ from rie_server.errors import LambdaError
 from rie_server.invoke.environment_extensions import EnvironmentExtensions
 from rie_server.invoke.freezing import Frost
 from rie_server.limits import INIT_TIMEOUT_AHEAD_SECONDS, INIT_TIMEOUT_SECONDS
-from rie_server.model.environment import LEGAL_MOVES, ON_DEMAND, RuntimeMove, RuntimeState
+from rie_server.model.environment import LEGAL_MOVES, MANAGED_INSTANCES, ON_DEMAND, RuntimeMove, RuntimeState
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvokeRequest, InvokeResult
 from rie_server.ports import EnvironmentLog, RunningEnvironment, Timer
@@ -200,7 +200,7 @@ class Environment:
     def initialization_type(self) -> str:
         """``AWS_LAMBDA_INITIALIZATION_TYPE``."""
         if self.function.max_concurrency is not None:
-            return "lambda-managed-instances"
+            return MANAGED_INSTANCES
         if self.function.snap_start:
             return "snap-start"
         return "provisioned-concurrency" if self.provisioned else ON_DEMAND

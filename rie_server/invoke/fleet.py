@@ -94,6 +94,8 @@ class Fleet:
         if self.freezer is not None and environment.frost is not None and not environment.frost.is_thawed:
             self.freezer.when_thawed(environment, partial(self.hand_over, environment, invocation, poll))
             return
+        if self.freezer is not None and environment.invocation is not invocation:
+            return  # it timed out, or its environment ended, before the thaw
         if environment.init_duration_ms is not None and environment.running is not None:
             environment.running.flush_output()
         invocation.tell_start(environment.log)
@@ -205,7 +207,7 @@ class Fleet:
     def begin_sweeping(self) -> None:
         """Begins to look regularly for environments idle too long, and for invocations that nobody can take."""
         self._reap_in(self._keepalive_seconds)
-        self._sweep_soon()
+        self._clock.call_later(SWEEP_SECONDS, self._sweep)
 
     def close(self) -> None:
         """Takes no more invocations, refuses those that wait, and stops every environment."""
@@ -221,9 +223,6 @@ class Fleet:
         for invocation in orphans:
             invocation.refuse(stopping())
         self.carry_out(Plan(stops=stops))
-
-    def _sweep_soon(self) -> None:
-        self._clock.call_later(SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
         """Throttles whoever has waited too long for room, and makes up for what provisioned concurrency lacks."""
@@ -242,7 +241,7 @@ class Fleet:
         for invocation in refused:
             invocation.refuse(throttled())
         if not closing:
-            self._sweep_soon()
+            self._clock.call_later(SWEEP_SECONDS, self._sweep)
 
     def _reap_in(self, seconds: float) -> None:
         self.keepalive_clock.call_later(max(seconds, SHORTEST_REAP_SECONDS), self._reap)

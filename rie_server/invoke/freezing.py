@@ -9,7 +9,7 @@ attribute.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from rie_server.model.environment import RuntimeState
@@ -35,7 +35,7 @@ class Frost:
         wanted: whether it is to be frozen.
         is_frozen: whether it is.
         is_busy: somebody is freezing or thawing it.
-        when_thawed: called once it is thawed.
+        when_thawed: are called once it is thawed; an invocation and the end of the environment may both wait.
     """
 
     __slots__ = ("is_busy", "is_frozen", "wanted", "when_thawed")
@@ -44,7 +44,7 @@ class Frost:
         self.wanted = False
         self.is_frozen = False
         self.is_busy = False
-        self.when_thawed: Callable[[], None] | None = None
+        self.when_thawed: list[Callable[[], None]] = []
 
     @property
     def is_thawed(self) -> bool:
@@ -75,7 +75,7 @@ class Freezer:
             frost = environment.frost
             if frost is not None:
                 frost.wanted = False
-                frost.when_thawed = callback
+                frost.when_thawed.append(callback)
         if frost is None:
             callback()
         else:
@@ -83,7 +83,7 @@ class Freezer:
 
     def advance(self, environment: "Environment") -> None:
         """Freezes or thaws the environment if it is to be, and calls back whoever waits."""
-        callback = None
+        callbacks: list[Callable[[], None]] = []
         with self._lock:
             frost = environment.frost
             if frost is None or frost.is_busy:
@@ -92,11 +92,11 @@ class Freezer:
             if is_due:
                 frost.is_busy = True
             else:
-                callback, frost.when_thawed = frost.when_thawed, None
+                callbacks, frost.when_thawed = frost.when_thawed, []
         if is_due:
             self._threads.submit(self._work, environment)
-        elif callback is not None:
-            callback()
+        else:
+            _call(callbacks)
 
     def close(self) -> None:
         """Waits until everybody has been called back."""
@@ -110,13 +110,12 @@ class Freezer:
                 freezing = _target(environment, frost)
                 if freezing == frost.is_frozen:
                     frost.is_busy = False
-                    callback, frost.when_thawed = frost.when_thawed, None
+                    callbacks, frost.when_thawed = frost.when_thawed, []
                     break
             self._set(environment, frozen=freezing)
             with self._lock:
                 frost.is_frozen = freezing
-        if callback is not None:
-            callback()
+        _call(callbacks)
 
     @staticmethod
     def _set(environment: "Environment", *, frozen: bool) -> None:
@@ -127,6 +126,11 @@ class Freezer:
             running.freeze() if frozen else running.thaw()
         except Exception:
             log.exception("Environment %s could not be %s", environment.id, "frozen" if frozen else "thawed")
+
+
+def _call(callbacks: Iterable[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()
 
 
 def _target(environment: "Environment", frost: Frost) -> bool:

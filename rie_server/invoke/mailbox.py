@@ -151,8 +151,10 @@ class Mailbox:
     def _end_response(self, environment: Environment, invocation: Invocation, *, answered: bool) -> bool:
         """Whether the invocation was still there to be ended; ``answered`` by its runtime, or else by the platform."""
         with self._fleet.lock:
-            if environment.invocation is not invocation:
-                return False  # its exit or its deadline was first
+            if environment.invocation is not invocation:  # its exit or its deadline was first
+                if environment.is_seat:
+                    self._supervisor.seating.came_late(environment, invocation)
+                return False
             environment.take_invocation()
             environment.move(RuntimeMove.END_RESPONSE)
             if answered and environment.extensions is not None:

@@ -84,6 +84,12 @@ class Seating:
         seat.host.pool.leave(seat)
         seat.host.pool.look_at(seat.host, self._fleet.keepalive_clock.monotonic())
 
+    @staticmethod
+    def came_late(seat: Environment, invocation: Invocation) -> None:
+        """Under the lock: a worker has ended a stream that had timed out, and is about to ask for more."""
+        assert isinstance(seat, Seat)
+        seat.host.late.pop(invocation.runtime_id or "", None)
+
     def overdue(self, seat: Environment) -> None:
         """A worker's invocation has timed out. Its environment lives, unless no worker of it is left."""
         assert isinstance(seat, Seat)

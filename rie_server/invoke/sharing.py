@@ -12,7 +12,7 @@ import math
 from collections import deque
 from uuid import uuid4
 
-from rie_server.errors import RuntimeApiError
+from rie_server.errors import RuntimeApiError, invalid_request_id
 from rie_server.invoke.environments import Environment, Invocation, Poll
 from rie_server.invoke.pool import Pool
 from rie_server.model.environment import INITIALIZING, RuntimeState
@@ -32,6 +32,7 @@ class Seat(Environment):
         init_duration_ms = host.init_duration_ms
         super().__init__(host.id, host.pool, host.log)
         host.init_duration_ms = init_duration_ms
+        self.init_started_at = host.init_started_at
         self.state = RuntimeState.READY
         self.poll = poll
 
@@ -132,8 +133,8 @@ class SharedEnvironment(Environment):
         for late_id, late_request_id in self.late.items():
             if runtime_id == late_id or (runtime_id is None and request_id == late_request_id):
                 del self.late[late_id]
-                raise RuntimeApiError(410, "InvokeTimeout", "Invoke timeout")
-        raise RuntimeApiError(400, "InvalidRequestID", "Invalid request ID")
+                raise invoke_timeout()
+        raise invalid_request_id()
 
 
 class SharedPool(Pool):
@@ -242,6 +243,11 @@ class SharedPool(Pool):
         seat.host.parked.discard(seat)
         if not seat.host.parked and seat.host in self.idle:
             self.idle.remove(seat.host)
+
+
+def invoke_timeout() -> RuntimeApiError:
+    """The answer to a worker whose invocation has timed out: its environment lives on."""
+    return RuntimeApiError(410, "InvokeTimeout", "Invoke timeout")
 
 
 def new_runtime_id() -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 from rie_server.errors import invalid_request_id, payload_too_large
 from rie_server.invoke.answers import Answers, Streamed
 from rie_server.invoke.environments import Environment, Invocation
+from rie_server.invoke.sharing import invoke_timeout
 from rie_server.limits import RESPONSE_PAYLOAD_BYTES, STREAMED_RESPONSE_BYTES
 from rie_server.model.bandwidth import wait_seconds
 from rie_server.model.function_errors import (
@@ -87,10 +88,11 @@ class StreamedResponse:
         """The runtime has written all of it, or with ``error`` reports that its function has failed in the middle.
 
         Raises:
-            RuntimeApiError: 413 for a response beyond the limit, 400 for an invocation that has ended meanwhile.
+            RuntimeApiError: 413 for a response beyond the limit, 400 for an invocation that has ended meanwhile; 410
+                where it was only late, because its environment lives on.
         """
         if not self._end(self._environment, self._invocation, answered=True):
-            raise invalid_request_id()
+            raise invoke_timeout() if self._environment.is_seat else invalid_request_id()
         if self._bytes > self._limit_bytes:
             too_large = RESPONSE_TOO_LARGE_PAYLOAD if self._sink is None else STREAM_TOO_LARGE_PAYLOAD
             self._answer(too_large, UNHANDLED)

@@ -282,4 +282,6 @@ class Supervisor:
                 environment.running.stop()
         except Exception:
             log.exception("Environment %s could not be stopped cleanly", environment.id)
+        # What its runtime had reported, if it was stopped before it could exit.
+        self._init_failures.pop(environment.id, None)
         environment.log.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rie_server.limits import LOG_TAIL_BYTES
-from rie_server.model.environment import ON_DEMAND
+from rie_server.model.environment import MANAGED_INSTANCES, ON_DEMAND
 from rie_server.model.function import FunctionVersion
 from rie_server.model.invocation import InvocationReport, RuntimeAnswer
 from rie_server.model.log_record import LogRecord
@@ -45,6 +45,7 @@ class JsonLogStream:
         self._timestamp = timestamp
         self._initialization_type = ON_DEMAND
         self._tracing: dict[str, dict[str, Any] | None] = {}
+        self._tenants: dict[str, str] = {}
         self._answers: dict[str, RuntimeAnswer] = {}
         self._tail: deque[bytes] | None = None
         self._tail_bytes = 0
@@ -86,6 +87,8 @@ class JsonLogStream:
         tracing = None
         if segments is not None:
             tracing = self._tracing[request_id] = platform_events.trace_context(trace_header, segments)
+        if tenant_id is not None:
+            self._tenants[request_id] = tenant_id
         self._tell(platform_events.start(request_id, self._function.version, tracing, tenant_id))
 
     def output(self, line: bytes) -> None:
@@ -112,6 +115,7 @@ class JsonLogStream:
 
     def finished(self, report: InvocationReport) -> bytes:
         tracing = self._tracing.pop(report.request_id, None)
+        tenant_id = self._tenants.pop(report.request_id, None)
         done = platform_events.runtime_done(
             report.request_id,
             duration_ms=report.duration_ms,
@@ -119,9 +123,14 @@ class JsonLogStream:
             error_type=report.error_type,
             answer=self._answers.pop(report.request_id, None),
             tracing=tracing,
+            tenant_id=tenant_id,
         )
-        self._tell(done)
-        self._tell(platform_events.report(report, self._function.memory_size_mb, tracing=tracing))
+        # Where several invocations run at a time there is no ``runtimeDone``, and memory is nobody's own, as in AWS.
+        is_shared = self._initialization_type == MANAGED_INSTANCES
+        if not is_shared:
+            self._tell(done)
+        memory_size_mb = None if is_shared else self._function.memory_size_mb
+        self._tell(platform_events.report(report, memory_size_mb, tracing=tracing))
         tail, self._tail = self._tail, None
         return b"" if tail is None else b"".join(tail)
 

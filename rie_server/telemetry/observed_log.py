@@ -107,7 +107,7 @@ class ObservedLog:
             request_id, want_tail=want_tail, trace_header=trace_header, segments=segments, tenant_id=tenant_id
         )
         tracing = platform_events.trace_context(trace_header, segments)
-        self._running[request_id] = ToldInvocation(request_id, tracing, self._clock)
+        self._running[request_id] = ToldInvocation(request_id, tracing, self._clock, tenant_id=tenant_id)
         self._telemetry.platform(platform_events.start(request_id, self._function.version, tracing, tenant_id))
 
     def output(self, line: bytes) -> None:

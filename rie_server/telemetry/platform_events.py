@@ -110,6 +110,7 @@ def runtime_done(
     answer: RuntimeAnswer | None = None,
     spans: Sequence[dict[str, Any]] = (),
     tracing: dict[str, Any] | None = None,
+    tenant_id: str | None = None,
 ) -> PlatformEvent:
     """A handler that raised has done its work, too: ``success``. Only exits and timeouts are none.
 
@@ -118,6 +119,8 @@ def runtime_done(
         answer: None where the runtime gave none.
     """
     record = _outcome(request_id, status, error_type)
+    if tenant_id is not None:
+        record["tenantId"] = tenant_id
     metrics: dict[str, Any] = {"durationMs": round(duration_ms, 3)}
     if answer is not None:
         metrics["producedBytes"] = answer.produced_bytes

@@ -6,6 +6,7 @@ by members since 2022-07-01, and since 2022-12-13 a function that logs in JSON i
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 from rie_server.telemetry.platform_events import PlatformEvent
@@ -62,10 +63,20 @@ def log_document(stream: str, line: str, time: str, schema_version: str, *, is_j
     record: Any = line
     if is_json and schema_version not in _TEXT_ONLY and line.startswith("{"):
         try:
-            record = json.loads(line)
+            record = json.loads(line, parse_constant=_no_number, parse_float=_finite)
         except (ValueError, RecursionError):
             record = line
     return {"time": time, "type": stream, "record": record}
+
+
+def _no_number(text: str) -> float:
+    """Python's ``NaN`` and ``Infinity``, which are no JSON: such a line stays text, or nobody could read its batch."""
+    raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _no_number(text)
 
 
 def encoded(document: dict[str, Any]) -> bytes:

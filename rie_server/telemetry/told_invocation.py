@@ -12,12 +12,16 @@ class ToldInvocation:
     """
     Args:
         tracing: its ``TraceContext``.
+        tenant_id: whom it is for, where tenants are kept apart.
     """
 
-    __slots__ = ("_answer", "_answered_at", "_clock", "_is_done", "_request_id", "tracing")
+    __slots__ = ("_answer", "_answered_at", "_clock", "_is_done", "_request_id", "_tenant_id", "tracing")
 
-    def __init__(self, request_id: str, tracing: dict[str, Any] | None, clock: Clock) -> None:
+    def __init__(
+        self, request_id: str, tracing: dict[str, Any] | None, clock: Clock, *, tenant_id: str | None = None
+    ) -> None:
         self._request_id = request_id
+        self._tenant_id = tenant_id
         self.tracing = tracing
         self._clock = clock
         self._answer: RuntimeAnswer | None = None
@@ -71,4 +75,5 @@ class ToldInvocation:
             answer=self._answer,
             spans=self.answer_spans(overhead_ms),
             tracing=self.tracing,
+            tenant_id=self._tenant_id,
         )

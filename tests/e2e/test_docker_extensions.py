@@ -10,6 +10,7 @@ from tests.conftest import RieServer, wait_until
 from tests.docker_engine import build_image, containers_of, runtime_image
 from tests.extension_programs import BASH, PYTHON
 from tests.integration.invoke.deploying import zip_of
+from tests.integration.invoke.test_restart import crash
 
 pytestmark = pytest.mark.docker
 
@@ -148,3 +149,39 @@ def test_extensions_of_a_layer_run_beside_a_zip_function(server: RieServer) -> N
     payload, error, request_id = invoke(client, {})
     assert (payload, error) == ("done", None)
     wait_until(lambda: f"watcher INVOKE {request_id}" in server.output, what="the event")
+
+
+def test_a_container_that_is_paused_between_invocations_goes_on_for_events_and_for_its_end(
+    docker_engine: Any, start_rie: Callable[..., RieServer], image: str
+) -> None:
+    server = start_rie(executor="docker", runtime_host="", runtime_image=runtime_image(docker_engine), freeze="1")
+    client = server.client()
+    create(client, image)
+
+    def is_paused() -> bool:
+        (name,) = containers(server)
+        return bool(docker_engine.containers.get(name).status == "paused")
+
+    for _ in range(2):
+        payload, error, request_id = invoke(client, {})
+        assert (payload, error) == ("done", None)
+        wait_until(lambda at=request_id: f"watcher INVOKE {at}" in server.output, what="the event")
+        wait_until(is_paused, what="the pause")
+    server_id = (server.data_dir / "server-id").read_text().strip()
+    server.stop()
+    assert "watcher SHUTDOWN spindown" in server.output
+    assert containers_of(server_id) == []
+
+
+def test_a_killed_server_leaves_no_paused_container_with_extensions(
+    docker_engine: Any, start_rie: Callable[..., RieServer], image: str
+) -> None:
+    server = start_rie(executor="docker", runtime_host="", runtime_image=runtime_image(docker_engine), freeze="1")
+    create(server.client(), image)
+    invoke(server.client(), {})
+    (name,) = containers(server)
+    wait_until(lambda: docker_engine.containers.get(name).status == "paused", what="the pause")
+    crash(server)
+    server.restart()
+    wait_until(lambda: name not in containers(server), what="the orphan's removal")
+    assert invoke(server.client(), {})[:2] == ("done", None)

@@ -179,3 +179,30 @@ def test_one_with_extensions_is_frozen_when_they_have_finished_and_thawed_for_it
     assert runtime.running.runtime_grace_seconds is not None
     runtime.running.exit(signal=15)
     assert extension.events[-1] == "SHUTDOWN"
+
+
+def test_an_end_and_an_invocation_that_wait_for_the_same_thaw_are_both_heard(stage: Frozen) -> None:
+    stage.executor.extensions = ("watcher",)
+    stage.invoke("a")
+    runtime = stage.runtime()
+    extension = ExtensionPlayer(stage, runtime).register("INVOKE", "SHUTDOWN").next()
+    runtime.next()
+    runtime.respond()
+    runtime.next()
+    extension.next()
+    stage.later.work()
+    environment = stage.fleet.roster.environments[runtime.id]
+    stage.invoke("b")
+    invocation = environment.invocation
+    assert invocation is not None
+    stage.fleet.close()
+    # The thread that was about to hand the invocation over comes last.
+    stage.fleet.hand_over(environment, invocation, runtime)
+    stage.later.work()
+    assert stage.results["b"].refusal is not None
+    assert [one.request.request_id for one in runtime.got] == ["a"]
+    assert runtime.running.runtime_grace_seconds is not None, "its shutdown has begun"
+    assert "START RequestId: b" not in stage.log_text()
+    runtime.running.exit(signal=15)
+    stage.clock.advance(3)
+    assert runtime.running.stopped

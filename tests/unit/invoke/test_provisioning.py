@@ -276,3 +276,11 @@ def test_the_observer_is_told_who_was_served_by_them_and_who_spilled_over(stage:
     for runtime in (ahead, spill, latest):
         runtime.respond()
     assert told == [True, False, None]
+
+
+def test_one_that_goes_after_it_has_reported_a_failure_leaves_no_report_behind(stage: Provisioned) -> None:
+    stage.provision(live={"1": 1})
+    stage.mailbox.init_error(stage.runtime().id, b"{}", "Runtime.Unknown")
+    stage.provision()
+    assert stage.runtime().running.stopped
+    assert stage.supervisor._init_failures == {}

@@ -279,6 +279,28 @@ def test_a_stream_that_is_late_fails_alone(shared: Stage) -> None:
     assert not shared.runtime().running.stopped
 
 
+def test_a_worker_whose_stream_was_late_is_free_when_the_stream_has_ended(shared: Stage) -> None:
+    shared.invoke("a")
+    first, *_ = workers(shared)
+    stream = shared.mailbox.begin_response(first.id, "a", "text/plain", lambda _: None)
+    shared.clock.advance(3)
+    assert len(host(shared).late) == 1
+    with pytest.raises(RuntimeApiError) as late:
+        stream.finish(None)
+    assert (late.value.status, late.value.error_type, late.value.message) == (410, "InvokeTimeout", "Invoke timeout")
+    assert host(shared).late == {}
+    assert host(shared).absent == 1
+
+
+def test_a_worker_whose_late_stream_breaks_off_is_free_too(shared: Stage) -> None:
+    shared.invoke("a")
+    first, *_ = workers(shared)
+    stream = shared.mailbox.begin_response(first.id, "a", "text/plain", lambda _: None)
+    shared.clock.advance(3)
+    stream.break_off()
+    assert host(shared).late == {}
+
+
 def test_an_environment_whose_workers_do_not_come_back_is_ended_after_a_while(shared: Stage) -> None:
     shared.fleet.begin_sweeping()
     shared.invoke("a")

@@ -76,6 +76,36 @@ def test_the_application_level_filters_output_and_plain_text_counts_as_info(
     assert [json.loads(line)["message"] if line[0] == "{" else line for line in lines] == expected
 
 
+def test_the_tenant_is_named_at_the_start_and_when_the_runtime_has_done(tmp_path: Path) -> None:
+    shown: list[str] = []
+    writer = LogWriter(directory=tmp_path, clock=FakeClock(), show=shown.append)
+    settings = LogSettings(is_json=True, system_level="DEBUG")
+    stream = writer.open(replace(function_version(), log_settings=settings), "e")
+    stream.started("id", want_tail=False, tenant_id="blue")
+    stream.finished(WARM)
+    writer.flush()
+    lines = [json.loads(line.removeprefix("[orders] ")) for line in "".join(shown).splitlines()]
+    assert [(one["type"], one["record"].get("tenantId")) for one in lines] == [
+        ("platform.start", "blue"),
+        ("platform.runtimeDone", "blue"),
+        ("platform.report", None),
+    ]
+
+
+def test_of_invocations_that_share_an_environment_only_the_duration_is_told(tmp_path: Path) -> None:
+    shown: list[str] = []
+    writer = LogWriter(directory=tmp_path, clock=FakeClock(), show=shown.append)
+    settings = LogSettings(is_json=True, system_level="DEBUG")
+    stream = writer.open(replace(function_version(), log_settings=settings), "e")
+    stream.init_started("lambda-managed-instances")
+    stream.started("id", want_tail=False)
+    stream.finished(WARM)
+    writer.flush()
+    lines = [json.loads(line.removeprefix("[orders] ")) for line in "".join(shown).splitlines()]
+    assert [one["type"] for one in lines][1:] == ["platform.start", "platform.report"]
+    assert lines[-1]["record"]["metrics"] == {"durationMs": 3.006}
+
+
 def test_the_tail_is_taken_before_the_levels_filter(tmp_path: Path) -> None:
     _, tail = logged(tmp_path, LogSettings(is_json=True, application_level="FATAL", system_level="WARN"))
     assert types(tail.splitlines()) == ["platform.start", "platform.runtimeDone", "platform.report"]

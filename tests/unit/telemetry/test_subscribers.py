@@ -159,6 +159,16 @@ def test_a_traced_invocation_names_its_segment(environment: Environment) -> None
     assert environment.batch(connection)[-1]["record"]["tracing"]["spanId"] == "2" * 16
 
 
+def test_the_tenant_is_told_at_the_start_and_when_the_runtime_has_done(environment: Environment) -> None:
+    connection = environment.subscribe("platform")
+    environment.end_init()
+    environment.log.started("r1", want_tail=False, tenant_id="blue")
+    environment.log.finished(REPORT)
+    start, done, report = environment.batch(connection)[-3:]
+    assert (start["record"]["tenantId"], done["record"]["tenantId"]) == ("blue", "blue")
+    assert "tenantId" not in report["record"]
+
+
 def test_an_invocation_that_ends_badly_says_so_once(environment: Environment) -> None:
     connection = environment.subscribe("platform")
     environment.end_init()
@@ -246,6 +256,18 @@ def test_a_function_that_logs_in_json_is_told_in_objects(
     assert records == [{"level": "DEBUG", "message": "m"}, "plain"], "the log's own level is for the log"
     older.wait_for(batches=1)
     assert older.events[0]["record"] == '{"level":"DEBUG","message":"m"}'
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_line_with_a_number_that_json_does_not_have_stays_text(
+    make_environment: Callable[[LogSettings], Environment], number: str
+) -> None:
+    environment = make_environment(LogSettings(is_json=True))
+    connection = environment.subscribe("function")
+    environment.end_init()
+    line = f'{{"loss":{number},"rate":1.5}}'
+    environment.log.output(line.encode())
+    assert [event["record"] for event in environment.batch(connection)] == [line]
 
 
 def test_the_log_itself_is_told_what_subscribers_are_told(
