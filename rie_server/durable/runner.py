@@ -164,16 +164,27 @@ class DurableRunner:
 
     def _look(self) -> None:
         now = self._clock.now()
-        found = self._store.due(now=now, most=AT_ONCE)
-        due = [one for one in found if not self._is_left_alone(one)]
+        due, has_more = self._due(now)
         self._wake([one for one in due if not one.is_over])
         for ended in (one for one in due if one.is_over):
             self._try_to_tell(ended)
-        if len(found) == AT_ONCE and due:
+        if has_more:
             self._want(house=False)
         following = self._store.next_due(after=now)
         if following is not None:
             self.wake_at(following)
+
+    def _due(self, now: float) -> tuple[Sequence[DurableExecution], bool]:
+        """What this server has to care for, and whether there may be more of it. However many wait for another server,
+        they stand in nobody's way.
+        """
+        most = AT_ONCE
+        while True:
+            found = self._store.due(now=now, most=most)
+            due = [one for one in found if not self._is_left_alone(one)]
+            if due or len(found) < most:
+                return due, len(found) == most
+            most *= 4
 
     def _is_left_alone(self, execution: DurableExecution) -> bool:
         return self._is_elsewhere is not None and self._is_elsewhere(str(execution.arn.function.unqualified))

@@ -132,12 +132,12 @@ class Layers:
         source = code_source("Zip", members["Content"], creating=True)
 
         def write(code: CodeReference) -> LayerVersion:
-            self._code.check(code, arn)
             layer = self._layers.get(arn, Layer(arn=arn))
             version = new_layer_version(layer, members, code, created_date=timestamp(self._clock.now()))
             newest = layer.latest(runtime=None, architecture=None)
             if only_changed and newest is not None and newest.is_same_as(version):
                 return newest
+            self._code.check(code, arn)
             self._save(layer.with_version(version))
             return version
 

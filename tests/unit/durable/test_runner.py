@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 
 from rie_server.durable.dead_letters import DeadLetters
 from rie_server.durable.executions import CheckpointRequest, DurableExecutions
-from rie_server.durable.runner import DurableRunner
+from rie_server.durable.runner import AT_ONCE, DurableRunner
 from rie_server.durable.starting import DurableEvents, DurableStarts
 from rie_server.durable.waiting import Waiters
 from rie_server.errors import (
@@ -91,6 +92,7 @@ class World:
         self.clock = FakeClock()
         self.store = MemoryDurableStore()
         self.gone: set[str] = set()
+        self.elsewhere: set[str] = set()
         self.queue = Queue()
         self.letters: list[QueuedEvent] = []
         self.dead_letter_queue: str | None = None
@@ -112,6 +114,7 @@ class World:
             real=self.clock,
             owner=f"server/{self.process}",
             is_gone=self.gone.__contains__,
+            is_elsewhere=self.elsewhere.__contains__,
         )
         self.starts = DurableStarts(store=self.store, runner=self.runner, waiters=self.waiters, clock=self.clock)
         self.events = DurableEvents(catalog=Catalog(), starts=self.starts, queue=self.queue)
@@ -131,13 +134,13 @@ class World:
             self.letters.append(event)
         on_durable(self.letter_failure)
 
-    def begin(self, payload: bytes = b'{"n":1}', name: str | None = None) -> DurableArn:
-        """Starts an execution of ``flow`` that nobody waits for."""
+    def begin(self, payload: bytes = b'{"n":1}', name: str | None = None, function: FunctionArn = FLOW) -> DurableArn:
+        """Starts an execution that nobody waits for."""
         told: list[tuple[DurableExecution | None, LambdaError | None]] = []
         request = InvokeRequest(
-            function=FLOW, payload=payload, request_id="r", trace_header="Root=1-0-0", durable_execution_name=name
+            function=function, payload=payload, request_id="r", trace_header="Root=1-0-0", durable_execution_name=name
         )
-        self.starts.start(Catalog.functions["flow"], request, lambda *outcome: told.append(outcome))
+        self.starts.start(Catalog.functions[function.name], request, lambda *outcome: told.append(outcome))
         ((execution, refusal),) = told
         if execution is None:
             raise refusal or AssertionError
@@ -417,6 +420,18 @@ def test_a_chained_result_reaches_a_parent_whose_server_died_before_it_was_told(
     world.invoker.finish(answer("again"))
 
     assert world.running()["UpdatedOperationIds"] == ["call"]
+
+
+def test_executions_that_wait_for_another_server_stand_in_nobodys_way(world: World) -> None:
+    child = replace(FLOW, name="child")
+    world.elsewhere.add(str(child.unqualified))
+    for _ in range(AT_ONCE + 1):
+        world.begin(function=child)
+    world.settle()
+
+    arn = world.begin()
+
+    assert world.running()["DurableExecutionArn"] == str(arn)
 
 
 def test_a_server_that_drains_invokes_nothing_more(world: World) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rie_server.errors import AccessDeniedException, InvalidParameterValueException
+from rie_server.errors import AccessDeniedException, CodeStorageExceededException, InvalidParameterValueException
 from rie_server.model.layer import LayerArn, LayerVersion, merged_digest, parse_layer_reference
 from tests.fakes.registry_ports import zip_of
 from tests.unit.registry.conftest import World, arn
@@ -40,6 +40,16 @@ def test_layers_and_their_policies_survive_a_restart(world: World) -> None:
     world.registry.layers.delete(TOOLS, 1, account=TOOLS.account)
     world.restart()
     assert publish(world).version == 2
+
+
+def test_a_layer_that_is_the_same_already_needs_no_more_room(world: World) -> None:
+    version = publish(world)
+    world.registry.storage.limit_bytes = version.size_bytes
+    members = {"Content": {"ZipFile": zip_of(tools="x", both="x")}}
+    again = world.registry.layers.publish(TOOLS, members, account=TOOLS.account, only_changed=True)
+    assert again == version
+    with pytest.raises(CodeStorageExceededException):
+        publish(world, text="more")
 
 
 def test_a_function_runs_with_its_layers_laid_over_one_another_in_their_order(world: World) -> None:
