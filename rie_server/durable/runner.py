@@ -165,10 +165,10 @@ class DurableRunner:
     def _look(self) -> None:
         now = self._clock.now()
         due, has_more = self._due(now)
-        self._wake([one for one in due if not one.is_over])
-        for ended in (one for one in due if one.is_over):
-            self._try_to_tell(ended)
-        if has_more:
+        done = self._wake([one for one in due if not one.is_over])
+        done += sum(self._try_to_tell(ended) for ended in due if ended.is_over)
+        # Where nothing can be written, the same ones would be found again and again; they come back by themselves.
+        if has_more and done:
             self._want(house=False)
         following = self._store.next_due(after=now)
         if following is not None:
@@ -189,8 +189,11 @@ class DurableRunner:
     def _is_left_alone(self, execution: DurableExecution) -> bool:
         return self._is_elsewhere is not None and self._is_elsewhere(str(execution.arn.function.unqualified))
 
-    def _wake(self, due: Sequence[DurableExecution]) -> None:
-        """All of them together, so that they share a commit; none takes another with it where it cannot be written."""
+    def _wake(self, due: Sequence[DurableExecution]) -> int:
+        """All of them together, so that they share a commit; none takes another with it where it cannot be written.
+        Returns how many could be.
+        """
+        done = 0
         woken: list[Future[_Woken]] = []
         for execution in due:
             future: Future[_Woken] = Future()
@@ -204,16 +207,21 @@ class DurableRunner:
                 log.exception("A durable execution cannot be woken; trying again in %g s", STORE_RETRY_SECONDS)
                 self._real.call_later(STORE_RETRY_SECONDS, self._want)
                 continue
+            done += 1
             self.heard(changed)
             if changed.value is not None and changed.execution is not None:
                 self._invocations.begin(changed.execution, changed.value)
+        return done
 
-    def _try_to_tell(self, ended: DurableExecution) -> None:
+    def _try_to_tell(self, ended: DurableExecution) -> bool:
+        """Whether it could be told."""
         try:
             self._tell(ended)
         except Exception:
             log.exception("How %s ended cannot be told; trying again in %g s", ended.arn, STORE_RETRY_SECONDS)
             self._real.call_later(STORE_RETRY_SECONDS, self._want)
+            return False
+        return True
 
     def _tell(self, ended: DurableExecution) -> None:
         """First whoever is to hear of it, then the execution's own note of that: after a crash in between they hear of
