@@ -50,6 +50,9 @@ def deploy(world: World, path: Path) -> list[str]:
         registry=world.registry,
         layers=world.registry.layers,
         mappings=NoMappings(),  # type: ignore[arg-type] # nothing is mapped
+        urls=world.registry.urls,
+        policies=world.registry.policies,
+        base_url="http://127.0.0.1:9000",
         supports=lambda _: None,
         checked=as_it_is,
         clock=world.clock,
