@@ -16,7 +16,7 @@ INTRODUCTION = """\
 
 # Benchmarks
 
-    make bench                                    # everything, about ten minutes
+    make bench                                    # everything, about half an hour
     .venv/bin/python -m benchmarks --quick        # the same, shorter and noisier
     .venv/bin/python -m benchmarks --scenario warm_invoke
     make bench-check                              # a short run, its ratios held against benchmarks/thresholds.json
