@@ -22,6 +22,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.fresh_fixtures import pytest_runtest_makereport, pytest_runtest_teardown
+
+__all__ = ("pytest_runtest_makereport", "pytest_runtest_teardown")
+
 READY = re.compile(r"(?i)\bready\b.*http://")
 START_SECONDS = 30.0
 STOP_SECONDS = 40.0

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ class Story:
 
     def __init__(self, server: RieServer, kinesis: KinesaliteServer, folder: Path, name: str, seconds: float) -> None:
         self.client = server.client()
-        self.server, self.kinesis, self.name = server, kinesis, name
-        self.arn = kinesis.create_stream(name)
+        # The emulator is shared, and a test may run twice.
+        self.name = f"{name}-{uuid.uuid4().hex[:8]}"
+        self.server, self.kinesis = server, kinesis
+        self.arn = kinesis.create_stream(self.name)
         self.recorder = Recorder(self.client, "recorder", folder / "notes", seconds=seconds)
 
     def put(self, *data: str) -> None:
@@ -136,9 +139,9 @@ def test_a_stream_that_is_deleted_and_made_anew_under_a_running_mapping_is_read_
     story.map()
     story.put("a")
     story.wait_batches(["a"])
-    story.kinesis.client().delete_stream(StreamName="reborn")
-    wait_until(lambda: "reborn" not in story.kinesis.client().list_streams()["StreamNames"], what="its end")
-    story.kinesis.create_stream("reborn")
+    story.kinesis.client().delete_stream(StreamName=story.name)
+    wait_until(lambda: story.name not in story.kinesis.client().list_streams()["StreamNames"], what="its end")
+    story.kinesis.create_stream(story.name)
     story.put("b", "c")
     wait_until(lambda: [one for batch in story.batches() for one in batch] == ["a", "b", "c"], seconds=40, what="b, c")
 

@@ -136,7 +136,7 @@ def test_a_worker_whose_arbiter_was_killed_ends_with_its_environments(rie: RieSe
     rie.process.kill()
     rie.process.wait()
     wait_until(lambda: not marked_processes(rie.data_dir), seconds=10, what="the end of the environments")
-    wait_until(lambda: not is_open(rie.url), seconds=10, what="the end of the worker")
+    wait_until(lambda: not is_open(rie.url) and not is_open(rie.runtime_url), seconds=10, what="the end of the worker")
     wait_until(lambda: not folders_of_environments(rie), seconds=5, what="the removal of temporary files")
     rie.restart()
     assert invoke(rie.client(), "stays").payload not in family
