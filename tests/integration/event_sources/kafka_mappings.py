@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.conftest import wait_until
 from tests.integration.invoke.deploying import create
+from tests.written import lines_in
 
 ARN = "arn:aws:kafka:us-east-1:000000000000:cluster/orders/8a1b2c3d-0000-4000-8000-000000000000-4"
 NOTE = """
@@ -36,9 +37,7 @@ class Notes:
         return NOTE.format(path=str(self.path))
 
     def events(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
+        return [json.loads(line) for line in lines_in(self.path)]
 
     def offsets(self) -> dict[str, list[int]]:
         """By ``topic-partition``."""

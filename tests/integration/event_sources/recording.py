@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.conftest import wait_until
 from tests.integration.invoke.deploying import create
+from tests.written import lines_in
 
 RECORDER = """
     import json
@@ -56,10 +57,7 @@ class Recorder:
         return self._lines("failures")
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
-        path = self._folder / name
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+        return [json.loads(line) for line in lines_in(self._folder / name)]
 
 
 def settled(client: Any, uuid: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from tests.conftest import RieServer, wait_until
 from tests.integration.invoke.deploying import create
 from tests.servers.fauxqs import FauxqsServer
+from tests.written import lines_in
 
 # One line for each invocation, appended in one write: ["body", ...]. What a body asks for, it gets.
 NOTE = """
@@ -56,9 +57,7 @@ class SqsBench:
 
     def batches(self) -> list[list[str]]:
         """What the function got, one list for each invocation."""
-        if not self._notes.exists():
-            return []
-        return [json.loads(line) for line in self._notes.read_text().splitlines()]
+        return [json.loads(line) for line in lines_in(self._notes)]
 
     def bodies(self) -> list[str]:
         return [body for batch in self.batches() for body in batch]

@@ -170,7 +170,3 @@ def queue_length(database_url: str) -> int:
             return int(connection.execute(select(func.count()).select_from(events)).scalar_one())
     finally:
         engine.dispose()
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
