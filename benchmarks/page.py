@@ -34,10 +34,15 @@ the same client.
 - **server**: `rie serve` with functions as processes. Its functions are created through its own Lambda API.
 - **emulator**: AWS's runtime interface emulator, the Go binary inside `aws-sam-cli`. It runs one environment and cannot
   take overlapping requests.
+- **sam**: `sam local start-lambda` of the AWS SAM CLI, with its own emulator in Docker containers. It closes each
+  connection after its reply, so connecting is part of its figures, and so it is of moto's.
+- **moto**: moto's server. Its functions run in Docker, in a container that is made for each invocation; **moto, nothing
+  is run** answers with the event instead. The images that it asks registries for are replaced by one that does less.
 - **floor**: a bare exchange on uvloop and httptools (`benchmarks/floor.py`): it parses, hands over, answers, and does
   nothing else. What a server does for its user comes on top of this.
 - **no function**: the floor answering by itself; the part of a figure that is client, kernel and event loop.
 - **bare runtime**, **docker run**: a runtime started by hand, measured from its start to its first `next`.
+- **bare loop**, **bare consumer**: a client of an event source as its documentation shows it, with no function behind.
 - **bare SQLite**: threads that insert into a table themselves (`benchmarks/bare_queue.py`), as durably as the server.
 
 The client is a process of its own. It keeps its connections open, compares every reply with the expected one, and tells

@@ -21,5 +21,4 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     if item.stash.get(_FAILED, False):
         item.stash[_FAILED] = False
-        # pytest has no public way to end them early.
         item.session._setupstate.teardown_exact(None)

@@ -27,11 +27,13 @@ from benchmarks.scenarios import (
     streaming,
     telemetry,
     throughput,
+    warm_container,
     warm_invoke,
 )
 
 SCENARIOS: tuple[ModuleType, ...] = (
     warm_invoke,
+    warm_container,
     throughput,
     growth,
     async_accept,
