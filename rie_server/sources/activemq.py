@@ -102,6 +102,6 @@ class ActiveMqSource(BrokerLinks[ActiveMqConnection]):
 def _again(record: SourceRecord) -> SourceRecord:
     handle: Delivery = record.handle
     return record._replace(
-        document={**record.document, "redelivered": True},
+        document={**record.read_document(), "redelivered": True},
         handle=handle._replace(redeliveries=handle.redeliveries + 1),
     )
