@@ -3,7 +3,8 @@
 ``python -m benchmarks.client`` reads one plan (JSON) from standard input and writes one outcome (JSON) to standard
 output. Every reply is compared with the expected body; the first wrong one ends the run. With one client it blocks in
 the socket, as a caller does; with several, one epoll loop drives them all: at some ten microseconds of processor
-time for each request it stays far from being what is measured, and the outcome says how much it took.
+time for each request it stays far from being what is measured, and the outcome says how much it took. A server that
+closes each connection after its reply (``closes``) is given a new one for each request, and the connecting counts.
 """
 
 import json
@@ -11,7 +12,10 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import Any
 
 RECEIVE_BYTES = 262_144
@@ -131,6 +135,30 @@ def one_client(
     return latencies
 
 
+def reconnecting_clients(
+    address: tuple[str, int], request: bytes, expected: Expectation, *, clients: int, requests: int, seconds: float
+) -> list[int]:
+    """Latencies of clients that connect anew for each request, a thread each: such servers are slow enough for that."""
+    each = partial(_reconnecting_client, address, request, expected, requests=requests // clients, seconds=seconds)
+    with ThreadPoolExecutor(clients, thread_name_prefix="client") as threads:
+        return list(chain.from_iterable(threads.map(lambda _: each(), range(clients))))
+
+
+def _reconnecting_client(
+    address: tuple[str, int], request: bytes, expected: Expectation, *, requests: int, seconds: float
+) -> list[int]:
+    latencies: list[int] = []
+    now = time.perf_counter_ns()
+    deadline = now + int(seconds * 1e9)
+    while len(latencies) < requests and now < deadline:
+        begun = now
+        with connect(*address) as connection:
+            exchange(connection, request, expected)
+        now = time.perf_counter_ns()
+        latencies.append(now - begun)
+    return latencies
+
+
 def many_clients(
     connections: list[socket.socket], request: bytes, expected: Expectation, *, requests: int, seconds: float
 ) -> list[int]:
@@ -174,24 +202,30 @@ def _is_complete(data: bytes, descriptor: int, partial: dict[int, ReplyReader], 
 
 
 def carry_out(plan: dict[str, Any]) -> dict[str, Any]:
-    """Runs a plan (``load.Plan`` as JSON)."""
+    """Runs a plan (a ``load.Target`` and a ``load.Load`` as JSON)."""
     request = build_request(plan["host"], plan["port"], plan["path"], plan["body"].encode(), plan["headers"])
     expected = Expectation(plan["expected"].encode(), plan["status"])
+    bounds = {"requests": plan["requests"], "seconds": plan["seconds"]}
+    if plan["closes"]:
+        clients = partial(reconnecting_clients, (plan["host"], plan["port"]), request, expected)
+        clients(clients=1, requests=plan["warmup_requests"], seconds=SOCKET_SECONDS_AT_MOST)
+        return _timed(lambda: clients(clients=plan["clients"], **bounds))
     connections = [connect(plan["host"], plan["port"]) for _ in range(plan["clients"])]
     try:
         for _ in range(plan["warmup_requests"]):
-            for connection in connections[:1]:
-                exchange(connection, request, expected)
-        begun, cpu_begun = time.perf_counter(), time.process_time()
-        bounds = {"requests": plan["requests"], "seconds": plan["seconds"]}
+            exchange(connections[0], request, expected)
         if len(connections) == 1:
-            latencies = one_client(connections[0], request, expected, **bounds)
-        else:
-            latencies = many_clients(connections, request, expected, **bounds)
-        wall, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
+            return _timed(lambda: one_client(connections[0], request, expected, **bounds))
+        return _timed(lambda: many_clients(connections, request, expected, **bounds))
     finally:
         for connection in connections:
             connection.close()
+
+
+def _timed(send: Callable[[], list[int]]) -> dict[str, Any]:
+    begun, cpu_begun = time.perf_counter(), time.process_time()
+    latencies = send()
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
     return {"latencies_ns": latencies, "wall_seconds": wall, "client_cpu_seconds": cpu}
 
 

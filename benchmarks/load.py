@@ -21,11 +21,18 @@ CLIENT_SECONDS_AT_MOST = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a contender takes invocations."""
+    """Where a contender takes invocations.
+
+    Attributes:
+        closes: it closes each connection after its reply, whatever the client would like.
+        headers: without which it does not know what is asked of it.
+    """
 
     host: str
     port: int
     path: str
+    closes: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +87,8 @@ def run_load(target: Target, load: Load) -> Outcome:
     Raises:
         ContenderFailed: a reply was missing or not the expected one.
     """
-    return run_plan("benchmarks.client", asdict(target) | asdict(load))
+    plan = asdict(target) | asdict(load) | {"headers": {**target.headers, **load.headers}}
+    return run_plan("benchmarks.client", plan)
 
 
 def run_plan(module: str, plan: Mapping[str, Any]) -> Outcome:

@@ -138,9 +138,9 @@ class ChildProcess:
                 raise ContenderFailed(f"not ready after {seconds:g} s: {self.log_tail()}")
             time.sleep(0.002)
 
-    def listens_on(self, port: int) -> None:
+    def listens_on(self, port: int, *, seconds: float = START_SECONDS_AT_MOST) -> None:
         """Waits until something accepts connections on loopback ``port``."""
-        self.wait_until(lambda: accepts_connections(port))
+        self.wait_until(lambda: accepts_connections(port), seconds=seconds)
 
     def end(self) -> list[str]:
         """Asks the process to end (SIGTERM), then makes it; returns the command lines of those that outlived it.

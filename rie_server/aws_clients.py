@@ -10,8 +10,12 @@ the path. AWS itself is only ever spoken to with credentials that the user has c
 """
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from rie_server.aws_json import JsonCalls
 
 # A name such as localhost may have two addresses, and each gets its time: 2 calls of (2 * 2 + 10) s fit into 30 s.
 CONNECT_TIMEOUT_SECONDS = 2
@@ -38,21 +42,28 @@ class ServiceClients:
         self._long_poll_seconds = long_poll_seconds
         self._connections = connections
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, ...], Any] = {}
 
     def client(self, service: str, region: str) -> Any:
-        key = service, region
+        return self._kept((service, region), lambda: self._make(service, region)[0])
+
+    def json_calls(self, service: str, region: str) -> "JsonCalls":
+        """For the few calls that carry every message; of services that speak AWS's JSON protocol."""
+        calls: JsonCalls = self._kept((service, region, "json"), lambda: self._make_json_calls(service, region))
+        return calls
+
+    def _kept(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
         with self._lock:
-            client = self._clients.get(key)
-        if client is not None:
-            return client
+            kept = self._clients.get(key)
+        if kept is not None:
+            return kept
         # Made outside the lock because it reads files; of two that were made at the same time one is thrown away.
-        made = self._make(service, region)
+        made = make()
         with self._lock:
-            client = self._clients.setdefault(key, made)
-        if client is not made:
+            kept = self._clients.setdefault(key, made)
+        if kept is not made:
             made.close()
-        return client
+        return kept
 
     def close(self) -> None:
         """Closes every connection. Idempotent; a client that is asked for later is made anew."""
@@ -61,7 +72,18 @@ class ServiceClients:
         for client in clients.values():
             client.close()
 
-    def _make(self, service: str, region: str) -> Any:
+    def _make_json_calls(self, service: str, region: str) -> "JsonCalls":
+        from rie_server.aws_json import JsonCalls  # noqa: PLC0415 - see above
+
+        client, session, credentials = self._make(service, region)
+        verify = session.get_config_variable("ca_bundle") or True
+        try:
+            return JsonCalls(client, credentials, verify=verify, connections=self._connections)
+        finally:
+            client.close()
+
+    def _make(self, service: str, region: str) -> tuple[Any, Any, Any]:
+        """A client with the session that it was made from and its credentials."""
         from botocore.config import Config  # noqa: PLC0415 - see above
         from botocore.session import get_session  # noqa: PLC0415
 
@@ -77,7 +99,8 @@ class ServiceClients:
         if self._plain_timestamps:
             parsers = session.get_component("response_parser_factory")
             parsers.set_parser_defaults(timestamp_parser=_plain_timestamp)
-        return _client(session, service, region, settings)
+        client, credentials = _client(session, service, region, settings)
+        return client, session, credentials
 
 
 def _plain_timestamp(value: Any) -> Any:
@@ -88,20 +111,21 @@ def _plain_timestamp(value: Any) -> Any:
     return parse_timestamp(value)
 
 
-def _client(session: Any, service: str, region: str, settings: Any) -> Any:
+def _client(session: Any, service: str, region: str, settings: Any) -> tuple[Any, Any]:
     from botocore.config import Config  # noqa: PLC0415
+    from botocore.credentials import Credentials  # noqa: PLC0415
 
     by_path = settings.merge(Config(s3={"addressing_style": "path"}))
     # With keys of its own, a client tells its endpoint without a search for credentials.
     local = session.create_client(service, region_name=region, config=by_path, **EMULATOR_KEYS)
     if is_aws(local.meta.endpoint_url):
         local.close()
-        return session.create_client(service, region_name=region, config=settings)
+        return session.create_client(service, region_name=region, config=settings), session.get_credentials()
     session.get_component("credential_provider").remove(_INSTANCE_PROVIDER)
-    if session.get_credentials() is None:
-        return local
+    if (credentials := session.get_credentials()) is None:
+        return local, Credentials(*EMULATOR_KEYS.values())
     local.close()
-    return session.create_client(service, region_name=region, config=by_path)
+    return session.create_client(service, region_name=region, config=by_path), credentials
 
 
 def is_aws(endpoint_url: str) -> bool:

@@ -21,4 +21,4 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     if item.stash.get(_FAILED, False):
         item.stash[_FAILED] = False
-        item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - pytest has no public way to end them early
+        item.session._setupstate.teardown_exact(None)

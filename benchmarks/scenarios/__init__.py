@@ -11,6 +11,7 @@ from benchmarks.scenarios import (
     cold_start_docker,
     cold_start_process,
     control_plane,
+    environments,
     growth,
     idle_environments,
     idle_mappings,
@@ -27,12 +28,15 @@ from benchmarks.scenarios import (
     streaming,
     telemetry,
     throughput,
+    warm_container,
     warm_invoke,
 )
 
 SCENARIOS: tuple[ModuleType, ...] = (
     warm_invoke,
+    warm_container,
     throughput,
+    environments,
     growth,
     async_accept,
     async_drain,

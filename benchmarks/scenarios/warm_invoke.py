@@ -7,6 +7,7 @@ from functools import partial
 from benchmarks.contenders.contender import Contender, Unavailable
 from benchmarks.contenders.emulator import emulator
 from benchmarks.contenders.floor import floor
+from benchmarks.contenders.moto import ECHOED, NOTHING_RUN, moto_that_runs_nothing
 from benchmarks.contenders.server import server
 from benchmarks.figures import ScenarioResult, ratio_check
 from benchmarks.load import Load
@@ -19,7 +20,7 @@ CLAIM = "p50 at or below the emulator's"
 
 def run(effort: Effort) -> ScenarioResult:
     load = Load(requests=effort.requests, seconds=effort.seconds * 2)
-    unavailable = ""
+    unavailable = no_moto = ""
     with ExitStack() as stack:
         contenders: list[Contender] = []
         try:
@@ -30,6 +31,11 @@ def run(effort: Effort) -> ScenarioResult:
         bare = stack.enter_context(floor())
         contenders += [bare, _null(bare)]
         measures = {one.name: partial(latencies, one, load) for one in contenders}
+        try:
+            peer = stack.enter_context(moto_that_runs_nothing())
+            measures[NOTHING_RUN] = partial(latencies, peer, replace(load, body=ECHOED))
+        except Unavailable as reason:
+            no_moto = str(reason)
         series = interleaved(measures, rounds=effort.rounds)
     return ScenarioResult(
         name=NAME,
@@ -39,8 +45,12 @@ def run(effort: Effort) -> ScenarioResult:
             ratio_check(series, metric="p50", of="server", to="emulator", limit=1.0, reason=unavailable),
             ratio_check(series, metric="p99", of="server", to="emulator", reason=unavailable),
             ratio_check(series, metric="p50", of="server", to="floor"),
+            ratio_check(series, metric="p50", of="server", to=NOTHING_RUN, reason=no_moto),
         ),
-        notes=("'no function' is the floor answering by itself: what client, kernel and event loop take alone.",),
+        notes=(
+            "'no function' is the floor answering by itself: what client, kernel and event loop take alone.",
+            f"'{NOTHING_RUN}' answers with the event: moto has no warm functions (see the function images below).",
+        ),
     )
 
 

@@ -65,6 +65,7 @@ class RabbitMqConnection:
         self._on_end = on_end
         self._settled = threading.Event()
         self._failure: SourceError | None = None
+        self._is_closing = False
         self._waiting = 0
         # Delivery tags in the order of their coming; the connection's own thread alone knows them.
         self._unsettled: dict[int, None] = {}
@@ -81,7 +82,9 @@ class RabbitMqConnection:
         """
         self._thread.start()
         if not self._settled.wait(CONNECT_SECONDS):
-            self._failure = SourceError(f"The broker at {self._place} does not answer.")
+            # Ended for good: a consumer that came to be later would keep messages that nobody takes.
+            self.close()
+            raise SourceError(f"The broker at {self._place} does not answer.")
         if self._failure is not None:
             self.close()
             raise self._failure
@@ -114,6 +117,8 @@ class RabbitMqConnection:
         if not self._thread.is_alive():
             return
 
+        self._is_closing = True
+
         def end() -> None:
             with contextlib.suppress(ConnectionWrongStateError):
                 self._connection.close()
@@ -133,6 +138,8 @@ class RabbitMqConnection:
                 on_open_error_callback=self._not_opened,
                 on_close_callback=lambda _, reason: self._ended(self._told(reason)),
             )
+            if self._is_closing:
+                return
             self._connection.ioloop.start()
         except Exception as trouble:
             self._ended(self._told(trouble))

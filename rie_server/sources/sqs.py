@@ -4,7 +4,6 @@ Promises: records are what AWS hands to functions, to the letter; every failure 
 that was deleted and made anew is found again. Thread-safe.
 """
 
-import base64
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -121,9 +120,7 @@ class SqsSource:
 
     def _call_at(self, url: str, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
         with failures_of(operation):
-            client = self._clients.client("sqs", self._region)
-            answer: dict[str, Any] = getattr(client, _METHODS[operation])(QueueUrl=url, **members)
-            return answer
+            return self._clients.json_calls("sqs", self._region).call(operation, {"QueueUrl": url, **members})
 
     def _ask_url(self, operation: str) -> str:
         """Asked for, because every emulator builds its URLs in a way of its own."""
@@ -144,13 +141,6 @@ class SqsSource:
             document=document,
             handle=document["receiptHandle"],
         )
-
-
-_METHODS = {
-    "ReceiveMessage": "receive_message",
-    "DeleteMessageBatch": "delete_message_batch",
-    "GetQueueAttributes": "get_queue_attributes",
-}
 
 
 def record_document(message: Mapping[str, Any], *, queue_arn: str, region: str) -> dict[str, Any]:
@@ -175,6 +165,6 @@ def _message_attribute(value: Mapping[str, Any]) -> dict[str, Any]:
     if "StringValue" in value:
         document["stringValue"] = value["StringValue"]
     if "BinaryValue" in value:
-        document["binaryValue"] = base64.b64encode(value["BinaryValue"]).decode()
+        document["binaryValue"] = value["BinaryValue"]  # base64 on both sides
     # SQS has reserved lists for later, and AWS hands them out empty.
     return {**document, "stringListValues": [], "binaryListValues": [], "dataType": value["DataType"]}

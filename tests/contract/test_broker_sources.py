@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -220,6 +221,42 @@ def test_nothing_is_lost_when_the_broker_is_killed(
 
 
 # --- RabbitMQ ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_is_given_up_takes_no_messages_once_the_broker_answers_again(
+    broker: Broker, queue: str, open_source: Callable[..., QueueSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [str(number).encode() for number in range(20)]
+    broker.server.publish(queue, sent)
+    source = open_source(broker, queue)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(f"rie_server.sources.{broker.name}_connection.CONNECT_SECONDS", 0.5)
+        broker.server.pause()
+        try:
+            assert "does not answer" in str(refusal(source))
+        finally:
+            broker.server.resume()
+    time.sleep(0.5)  # in which a connection that was left alone would be opened
+    found = taken(source, len(sent))
+    assert sorted(bodies(found), key=int) == sent
+
+
+def test_a_queue_that_could_be_consumed_too_late_is_not(
+    rabbitmq: RabbitMq, queue: str, open_source: Callable[..., QueueSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rie_server.sources.rabbitmq_connection import RabbitMqConnection  # noqa: PLC0415 - an extra
+
+    look = RabbitMqConnection._look
+    rabbitmq.server.publish(queue, [b"1", b"2"])
+    source = open_source(rabbitmq, queue)
+    with monkeypatch.context() as slow:
+        slow.setattr("rie_server.sources.rabbitmq_connection.CONNECT_SECONDS", 0.5)
+        slow.setattr(
+            RabbitMqConnection, "_look", lambda self: self._connection.ioloop.call_later(0.8, lambda: look(self))
+        )
+        assert "does not answer" in str(refusal(source))
+    time.sleep(0.5)
+    assert bodies(taken(source, 2)) == [b"1", b"2"]
 
 
 def test_a_missing_queue_is_told_and_found_once_it_is_there(

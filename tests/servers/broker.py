@@ -84,6 +84,17 @@ class Broker(ABC):
         """SIGTERM, as when it is updated."""
         self._end(signal.SIGTERM)
 
+    def pause(self) -> None:
+        """It stands still, with its connections open, as on a machine that has no time for it; until ``resume``."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, what: signal.Signals) -> None:
+        assert self._process is not None, "it does not run"
+        os.killpg(self._process.pid, what)
+
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)

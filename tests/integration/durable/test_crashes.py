@@ -17,6 +17,7 @@ from tests.conftest import wait_until
 from tests.integration.durable.conftest import DurableServer, workflow
 from tests.integration.invoke.deploying import create
 from tests.integration.invoke.test_restart import crash
+from tests.written import lines_in
 
 NAP = workflow(
     """
@@ -62,10 +63,6 @@ def journal(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-def lines(journal: Path) -> list[str]:
-    return journal.read_text().splitlines() if journal.exists() else []
-
-
 def go(journal: Path) -> None:
     journal.with_name(journal.name + ".go").touch()
 
@@ -101,7 +98,7 @@ def test_a_timer_goes_off_after_the_restart(
 
     assert json.loads(durable.wait(arn)["Result"]) == "after"
     assert time.monotonic() - begun >= 2
-    assert lines(journal) == ["before", "after"]
+    assert lines_in(journal) == ["before", "after"]
 
 
 @WAYS
@@ -111,15 +108,15 @@ def test_what_was_running_when_the_server_ended_is_run_again_from_its_last_check
     durable = start_durable(drain_seconds=0.5)
     durable.create("long", LONG_STEP)
     arn = durable.start("long", {"journal": str(journal)})
-    wait_until(lambda: lines(journal) == ["before", "begun"], seconds=20, what="the long step")
+    wait_until(lambda: lines_in(journal) == ["before", "begun"], seconds=20, what="the long step")
 
     end(durable)
     again(durable)
-    wait_until(lambda: lines(journal) == ["before", "begun", "begun"], seconds=20, what="the second try")
+    wait_until(lambda: lines_in(journal) == ["before", "begun", "begun"], seconds=20, what="the second try")
     go(journal)
 
     assert json.loads(durable.wait(arn)["Result"]) == "done"
-    assert lines(journal) == ["before", "begun", "begun", "done"]
+    assert lines_in(journal) == ["before", "begun", "begun", "done"]
 
 
 @WAYS
@@ -129,14 +126,14 @@ def test_a_callback_is_answered_after_the_restart(
     durable = start_durable()
     durable.create("approval", CALLBACK)
     arn = durable.start("approval", {"journal": str(journal)})
-    (callback_id,) = wait_until(lambda: lines(journal), seconds=20, what="the callback's id")
+    (callback_id,) = wait_until(lambda: lines_in(journal), seconds=20, what="the callback's id")
 
     end(durable)
     again(durable)
     durable.client.send_durable_execution_callback_success(CallbackId=callback_id, Result=b'"yes"')
 
     assert json.loads(json.loads(durable.wait(arn)["Result"])) == "yes"
-    assert len(lines(journal)) in {1, 2}, "the step that tells the id may run twice, never the callback"
+    assert len(lines_in(journal)) in {1, 2}, "the step that tells the id may run twice, never the callback"
 
 
 @pytest.mark.parametrize("target", ["child:$LATEST", "plain"])
@@ -149,11 +146,11 @@ def test_chained_functions_and_those_who_wait_for_them_go_on_after_a_crash(
     create(durable.client, "plain", SLOW_PLAIN, Timeout=60)
     arn = durable.start("chain", {"target": target, "journal": str(journal)})
     begun = "plain" if target == "plain" else "begun"
-    wait_until(lambda: begun in lines(journal), seconds=20, what="the child")
+    wait_until(lambda: begun in lines_in(journal), seconds=20, what="the child")
 
     kill(durable)
     again(durable)
-    wait_until(lambda: lines(journal).count(begun) == 2, seconds=20, what="the child's second run")
+    wait_until(lambda: lines_in(journal).count(begun) == 2, seconds=20, what="the child's second run")
     go(journal)
 
     expected = "plain result" if target == "plain" else "done"
@@ -251,10 +248,10 @@ def test_an_environment_that_is_killed_costs_one_try(
         ),
     )
     arn = durable.start("mortal", {"journal": str(journal)})
-    wait_until(lambda: len(lines(journal)) == 2, seconds=20, what="the long step")
+    wait_until(lambda: len(lines_in(journal)) == 2, seconds=20, what="the long step")
 
-    os.kill(int(lines(journal)[1]), signal.SIGKILL)
-    wait_until(lambda: len(lines(journal)) == 3, seconds=20, what="the second try")
+    os.kill(int(lines_in(journal)[1]), signal.SIGKILL)
+    wait_until(lambda: len(lines_in(journal)) == 3, seconds=20, what="the second try")
     go(journal)
 
     assert json.loads(durable.wait(arn)["Result"]) == "done"

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.integration.durable.conftest import DurableServer, workflow
 from tests.integration.invoke.deploying import create
+from tests.written import lines_in
 
 STEPS_AND_WAIT = workflow(
     """
@@ -160,10 +161,6 @@ def journal(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-def lines(journal: Path) -> list[str]:
-    return journal.read_text().splitlines() if journal.exists() else []
-
-
 def test_steps_run_once_and_a_wait_takes_no_environment(shared: DurableServer, journal: Path) -> None:
     shared.create("steps", STEPS_AND_WAIT)
     begun = time.monotonic()
@@ -172,7 +169,7 @@ def test_steps_run_once_and_a_wait_takes_no_environment(shared: DurableServer, j
 
     assert result == {"result": 20}
     assert time.monotonic() - begun >= 1
-    assert lines(journal) == ["first", "second"]
+    assert lines_in(journal) == ["first", "second"]
     assert shared.event_types(reply["DurableExecutionArn"]) == [
         "ExecutionStarted",
         "StepStarted",
@@ -206,13 +203,13 @@ def test_a_step_that_keeps_failing_fails_the_execution(shared: DurableServer, jo
 
     assert reply["FunctionError"] == "Unhandled"
     assert "try 2 failed" in result["errorMessage"]
-    assert len(lines(journal)) == 3
+    assert len(lines_in(journal)) == 3
 
 
 def test_a_callback_is_answered_from_outside(shared: DurableServer, journal: Path) -> None:
     shared.create("approval", CALLBACK)
     arn = shared.start("approval", {"journal": str(journal)})
-    (callback_id,) = wait_until(lambda: lines(journal), seconds=20, what="the callback's id")
+    (callback_id,) = wait_until(lambda: lines_in(journal), seconds=20, what="the callback's id")
     time.sleep(0.2)
 
     shared.client.send_durable_execution_callback_success(CallbackId=callback_id, Result=b'"approved"')
@@ -223,7 +220,7 @@ def test_a_callback_is_answered_from_outside(shared: DurableServer, journal: Pat
 def test_a_callback_that_fails_or_never_comes_is_an_error_in_the_workflow(shared: DurableServer, journal: Path) -> None:
     shared.create("denied", CALLBACK)
     arn = shared.start("denied", {"journal": str(journal)})
-    (callback_id,) = wait_until(lambda: lines(journal), seconds=20, what="the callback's id")
+    (callback_id,) = wait_until(lambda: lines_in(journal), seconds=20, what="the callback's id")
     shared.client.send_durable_execution_callback_failure(
         CallbackId=callback_id, Error={"ErrorMessage": "denied", "ErrorType": "Denied"}
     )
@@ -247,7 +244,7 @@ def test_child_contexts_are_replayed_by_their_results(shared: DurableServer, jou
     result, _ = shared.execute("children", {"journal": str(journal)})
 
     assert result == 13
-    assert lines(journal) == ["one", "two"]
+    assert lines_in(journal) == ["one", "two"]
 
 
 def test_a_child_context_whose_result_is_too_large_is_replayed_by_its_steps(shared: DurableServer) -> None:
@@ -306,7 +303,7 @@ def test_a_saga_takes_back_what_it_has_done(shared: DurableServer, journal: Path
 
     assert reply["FunctionError"] == "Unhandled"
     assert result["errorMessage"].startswith("trip cancelled: ")
-    assert lines(journal) == ["book flight", "book hotel", "charge", "cancel hotel", "cancel flight"]
+    assert lines_in(journal) == ["book flight", "book hotel", "charge", "cancel hotel", "cancel flight"]
     assert shared.get(reply["DurableExecutionArn"])["Status"] == "FAILED"
 
 
@@ -316,7 +313,7 @@ def test_a_function_that_crashes_goes_on_from_its_last_checkpoint(shared: Durabl
     result, _ = shared.execute("crash", {"journal": str(journal)})
 
     assert result == "survived"
-    assert lines(journal) == ["before", "crash", "crash"]
+    assert lines_in(journal) == ["before", "crash", "crash"]
 
 
 def test_an_execution_that_takes_too_long_is_timed_out(shared: DurableServer) -> None:
@@ -343,14 +340,14 @@ def test_a_pause_in_the_middle_of_a_workflow_loses_nothing(
         ),
     )
     arn = shared.start("pausing", {"journal": str(journal)})
-    wait_until(lambda: len(lines(journal)) >= 2, seconds=20, what="the second step")
+    wait_until(lambda: len(lines_in(journal)) >= 2, seconds=20, what="the second step")
 
     shared.client.pause_durable_execution(DurableExecutionArn=arn)
     shared.wait(arn, "PAUSED")
     shared.client.resume_durable_execution(DurableExecutionArn=arn)
 
     assert json.loads(shared.wait(arn)["Result"]) == "done"
-    assert sorted(set(lines(journal))) == ["0", "1", "2", "3"]
+    assert sorted(set(lines_in(journal))) == ["0", "1", "2", "3"]
 
 
 def test_a_durable_function_makes_its_checkpoints_where_the_server_goes_by_iam(

@@ -11,6 +11,7 @@ from tests.conftest import wait_until
 from tests.integration.durable.conftest import DurableServer, workflow
 from tests.integration.invoke.test_restart import crash
 from tests.servers.postgresql import PostgresqlServer
+from tests.written import lines_in
 
 CALLBACK = workflow(
     """
@@ -37,15 +38,13 @@ def test_a_callback_may_come_to_another_server_than_the_one_whose_caller_waits(
     first.create("approval", CALLBACK)
     second = start_durable(data_dir=tmp_path / "b", database_url=url)
     waiting = in_background(first.execute, "approval", {"journal": str(journal)})
-    (callback_id,) = wait_until(
-        lambda: journal.exists() and journal.read_text().splitlines(), seconds=30, what="the callback's id"
-    )
+    (callback_id,) = wait_until(lambda: lines_in(journal), seconds=30, what="the callback's id")
 
     second.client.send_durable_execution_callback_success(CallbackId=callback_id, Result=b'"yes"')
 
     result, reply = waiting.result(30)
     assert json.loads(result) == "yes"
-    assert journal.read_text().splitlines().count("answered") == 1
+    assert lines_in(journal).count("answered") == 1
     assert second.get(reply["DurableExecutionArn"])["Status"] == "SUCCEEDED"
 
 
@@ -56,9 +55,7 @@ def test_an_execution_on_postgresql_outlives_a_server_that_is_killed(
     durable = start_durable(database_url=postgresql.new_database())
     durable.create("approval", CALLBACK)
     arn = durable.start("approval", {"journal": str(journal)})
-    (callback_id,) = wait_until(
-        lambda: journal.exists() and journal.read_text().splitlines(), seconds=30, what="the callback's id"
-    )
+    (callback_id,) = wait_until(lambda: lines_in(journal), seconds=30, what="the callback's id")
 
     crash(durable.server)
     durable.server.restart()

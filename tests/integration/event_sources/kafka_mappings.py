@@ -1,6 +1,5 @@
 """What the tests of Kafka share: a function that notes what it gets, mappings to topics, and a look at the notes."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from tests.conftest import wait_until
 from tests.integration.invoke.deploying import create
+from tests.written import JsonLines
 
 ARN = "arn:aws:kafka:us-east-1:000000000000:cluster/orders/8a1b2c3d-0000-4000-8000-000000000000-4"
 NOTE = """
@@ -29,6 +29,7 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lines = JsonLines(path)
 
     @property
     def source(self) -> str:
@@ -36,9 +37,7 @@ class Notes:
         return NOTE.format(path=str(self.path))
 
     def events(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
+        return self._lines.documents()
 
     def offsets(self) -> dict[str, list[int]]:
         """By ``topic-partition``."""

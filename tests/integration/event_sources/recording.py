@@ -1,12 +1,12 @@
 """Functions that write down what event source mappings hand them, and mappings as their user sees them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import wait_until
 from tests.integration.invoke.deploying import create
+from tests.written import JsonLines
 
 RECORDER = """
     import json
@@ -36,9 +36,11 @@ class Recorder:
     def __init__(self, client: Any, name: str, folder: Path, *, seconds: float = 0.0) -> None:
         self.name = name
         self._folder = folder
+        self._events, self._failures = JsonLines(folder / "events"), JsonLines(folder / "failures")
         folder.mkdir()
         variables = {"FOLDER": str(folder), "SECONDS": str(seconds)}
-        create(client, name, RECORDER, Environment={"Variables": variables})
+        # A batch that a busy machine holds up for three seconds would fail, and others would come before it.
+        create(client, name, RECORDER, Environment={"Variables": variables}, Timeout=60)
 
     def fail(self) -> None:
         (self._folder / "fail").touch()
@@ -49,17 +51,11 @@ class Recorder:
     @property
     def events(self) -> list[dict[str, Any]]:
         """In the order in which they began."""
-        return self._lines("events")
+        return self._events.documents()
 
     @property
     def failures(self) -> list[dict[str, Any]]:
-        return self._lines("failures")
-
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        path = self._folder / name
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+        return self._failures.documents()
 
 
 def settled(client: Any, uuid: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What the tests of SQS mappings share: a server that finds the emulator, and functions that note what they got."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from tests.conftest import RieServer, wait_until
 from tests.integration.invoke.deploying import create
 from tests.servers.fauxqs import FauxqsServer
+from tests.written import JsonLines
 
 # One line for each invocation, appended in one write: ["body", ...]. What a body asks for, it gets.
 NOTE = """
@@ -31,7 +31,7 @@ class SqsBench:
         self.server = server
         self.fauxqs = fauxqs
         self.client = server.client()
-        self._notes = notes
+        self._lines = JsonLines(notes)
         create(self.client, "notes", NOTE, Environment={"Variables": {"NOTES": str(notes)}}, Timeout=1)
 
     def map(self, queue_arn: str, *, function: str = "notes", **members: Any) -> str:
@@ -56,9 +56,7 @@ class SqsBench:
 
     def batches(self) -> list[list[str]]:
         """What the function got, one list for each invocation."""
-        if not self._notes.exists():
-            return []
-        return [json.loads(line) for line in self._notes.read_text().splitlines()]
+        return self._lines.documents()
 
     def bodies(self) -> list[str]:
         return [body for batch in self.batches() for body in batch]

@@ -17,6 +17,7 @@ from tests.integration.event_sources.sqs_bench import SqsBench
 from tests.integration.events.crashing import Killer, lasting_port
 from tests.integration.invoke.deploying import create
 from tests.servers.fauxqs import REGION, FauxqsServer
+from tests.written import lines_in
 
 MESSAGES = int(os.environ.get("RIE_FIRE_MESSAGES", "3000"))
 GROUPS = 20
@@ -72,7 +73,7 @@ def test_no_message_is_lost_and_none_overtakes_another_of_its_group(
     seconds = 45 + MESSAGES / 100
     wait_until(lambda: bench.left("fire") + bench.left("fire.fifo") == 0, seconds=seconds, what="the queues to empty")
 
-    attempts = [json.loads(line) for line in notes.read_text().splitlines()]
+    attempts = [json.loads(line) for line in lines_in(notes)]
     done: set[str] = set()
     reached: dict[str, int] = defaultdict(lambda: -1)
     for works, bodies in attempts:

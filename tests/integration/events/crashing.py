@@ -1,12 +1,12 @@
 """What the tests of crashes share: functions that leave their mark, and a server that is killed again and again."""
 
+import contextlib
 import itertools
 import json
 import os
 import random
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import create_engine, func, select
 
 from rie_server.stores.schema import events
-from tests.conftest import RieServer
+from tests.conftest import RieServer, process_table, wait_until
 
 # One line per run: appended in one write, so that lines of concurrent environments do not mix.
 WRITE = """
@@ -53,16 +53,20 @@ RECORD = (
 
 
 def crash(server: RieServer) -> None:
-    """kill -9 to the arbiter and everything that serves, at once: nobody is left who could clean up."""
-    listing = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True, check=True
-    )
-    for pid in (server.process.pid, *map(int, listing.stdout.split())):
-        try:
+    """kill -9 to the arbiter and everything that serves, at once: nobody is left who could clean up. Returns when they
+    are gone, which a disk that is slow may put off: until then they hold the ports and the data folder.
+    """
+    own = server.process.pid
+    family = {pid: started for pid, (parent, started) in process_table().items() if own in (pid, parent)}
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
     server.process.wait()
+
+    def is_over() -> bool:
+        return family.items().isdisjoint((pid, started) for pid, (_, started) in process_table().items())
+
+    wait_until(is_over, what="the end of the server's processes")
 
 
 def lasting_port() -> int:
@@ -170,7 +174,3 @@ def queue_length(database_url: str) -> int:
             return int(connection.execute(select(func.count()).select_from(events)).scalar_one())
     finally:
         engine.dispose()
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []

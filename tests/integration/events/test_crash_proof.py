@@ -9,10 +9,11 @@ import pytest
 
 from rie_server.stores.database import sqlite_url
 from tests.conftest import RieServer, wait_until
-from tests.integration.events.crashing import RECORD, WORK, Killer, Senders, lasting_port, lines, queue_length
+from tests.integration.events.crashing import RECORD, WORK, Killer, Senders, lasting_port, queue_length
 from tests.integration.invoke.deploying import create
 from tests.servers.moto import REGION, MotoServer
 from tests.servers.postgresql import PostgresqlServer
+from tests.written import lines_in
 
 EVENTS = 2_000
 KILLS = 10
@@ -68,11 +69,11 @@ def test_accepted_events_survive_ten_kills_and_end_in_exactly_one_way(
     wait_until(lambda: queue_length(database_url) == 0, seconds=60, what="every event to end")
 
     begun, endings = defaultdict(list), defaultdict(set)
-    for line in lines(runs):
+    for line in lines_in(runs):
         token, request_id = line.split(" ")
         begun[token].append(request_id)
     repeated = 0
-    for line in lines(records):
+    for line in lines_in(records):
         token, *ending = json.loads(line)
         repeated += tuple(ending) in endings[token]
         endings[token].add(tuple(ending))
@@ -93,4 +94,6 @@ def test_accepted_events_survive_ten_kills_and_end_in_exactly_one_way(
         assert len(begun[event.token]) >= (3 if event.function.startswith("fails") else 1), event
     assert len(senders.accepted) >= EVENTS
     runs_needed = sum(3 if event.function.startswith("fails") else 1 for event in senders.accepted)
-    print(f"\n{len(senders.accepted)} accepted, {len(lines(runs)) - runs_needed} runs and {repeated} records repeated")
+    print(
+        f"\n{len(senders.accepted)} accepted, {len(lines_in(runs)) - runs_needed} runs and {repeated} records repeated"
+    )

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import RieServer, wait_until
-from tests.integration.events.crashing import lines
 from tests.integration.invoke.deploying import create, wait_updated
 from tests.servers.moto import REGION, MotoServer
+from tests.written import lines_in
 
 ARN = f"arn:aws:lambda:{REGION}:000000000000:function:"
 # Fails as often as the event says, by its own count, and then succeeds.
@@ -94,8 +94,8 @@ class Case:
 
     def runs(self, count: int) -> list[str]:
         """The request ids of the runs, as soon as there are ``count``."""
-        wait_until(lambda: len(lines(self._runs)) >= count, what=f"run {count}")
-        return lines(self._runs)
+        wait_until(lambda: len(lines_in(self._runs)) >= count, what=f"run {count}")
+        return lines_in(self._runs)
 
     def forget(self) -> None:
         """What has become of the event is as if it had not been, for the next one."""
@@ -108,7 +108,7 @@ class Case:
 
     def record(self) -> dict[str, Any]:
         wait_until(lambda: self.has_record, what="the record")
-        (line,) = lines(self._records)
+        (line,) = lines_in(self._records)
         record: dict[str, Any] = json.loads(line)
         return record
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import descendants, free_port, wait_until
 from tests.integration.http.conftest import RawClient
+from tests.written import lines_in
 
 SCRIPT = """
 import sys
@@ -69,7 +70,7 @@ class Served:
 
     @property
     def events(self) -> list[tuple[str, int]]:
-        lines = (self.folder / "events").read_text().splitlines()
+        lines = lines_in(self.folder / "events")
         return [(name, int(pid)) for name, pid in (line.split() for line in lines)]
 
     @property

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.written import lines_in
+
 SUBSCRIBES = """
     import http.server, json, logging, os, socketserver, threading, urllib.error, urllib.request
 
@@ -97,4 +99,4 @@ def environment(path: Path, port: int, *, protocol: str = "HTTP", **changes: Any
 
 
 def events_in(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in lines_in(path)]

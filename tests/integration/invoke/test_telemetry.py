@@ -127,7 +127,8 @@ def test_a_thousand_invocations_are_told_exactly_once_each_in_order(
 ) -> None:
     client = start_rie().client()
     path = tmp_path / "events"
-    create(client, "busy", SUBSCRIBES, Environment=environment(path, free_port(), types=["platform"]))
+    variables = environment(path, free_port(), types=["platform"])
+    create(client, "busy", SUBSCRIBES, Environment=variables, Timeout=60)
     requests = [invoke(client, "busy").request_id for _ in range(1000)]
     wait_told(path, requests[-1])
     told = [

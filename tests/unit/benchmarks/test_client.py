@@ -10,6 +10,7 @@ from benchmarks.client import (
     ReplyReader,
     WrongReply,
     build_request,
+    carry_out,
     exchange,
     many_clients,
     one_client,
@@ -128,3 +129,37 @@ def test_a_connection_that_closes_in_the_middle_of_a_reply_ends_the_run():
             theirs.sendall(PLAIN[:-3])
         with pytest.raises((WrongReply, OSError)):
             exchange(ours, REQUEST, Expectation(BODY))
+
+
+@pytest.fixture
+def closing_server():
+    """The port of a server that closes each connection after its reply, and how many connections it has had."""
+    served = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    if connection.recv(4096):
+                        served.append(1)
+                        connection.sendall(PLAIN)
+
+        thread = threading.Thread(target=serve, name="closing-server")
+        thread.start()
+        yield listener.getsockname()[1], served
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("clients", [1, 3])
+def test_a_server_that_closes_its_connections_gets_a_new_one_for_each_request(closing_server, clients):
+    port, served = closing_server
+    plan = {"host": "127.0.0.1", "port": port, "path": "/f", "body": "{}", "headers": {}, "expected": BODY.decode()}
+    bounds = {"clients": clients, "requests": 12, "seconds": 30.0, "warmup_requests": 2}
+    outcome = carry_out(plan | bounds | {"status": 200, "closes": True})
+    assert len(outcome["latencies_ns"]) == 12
+    assert len(served) == 14
