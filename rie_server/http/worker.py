@@ -4,6 +4,7 @@ Imported by the arbiter, so it imports neither the application nor asyncio; that
 """
 
 import faulthandler
+import gc
 import signal
 import sys
 
@@ -28,6 +29,8 @@ class RieWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         faulthandler.enable()  # SIGABRT is what the arbiter sends to a worker whose loop stands still
 
     def run(self) -> None:
+        # What is made during a start lives for ever; the collector would look at all of it a hundred times.
+        gc.disable()
         from rie_server.http.worker_life import live  # noqa: PLC0415 - the arbiter does without
 
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)

@@ -92,9 +92,10 @@ class WorkerLife:
         if self._stopping.is_set():
             return
         await front.open_lambda(lambda_socket)
-        # What lives now lives for ever: the collector need not look at it again.
+        # What lives now lives for ever: the collector, which ``worker`` has stopped, need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         sys.stdout.write(f"{server.ready_line()}\n")
         sys.stdout.flush()
 
