@@ -11,7 +11,11 @@ from benchmarks.scenarios.server_start import template_flags
 
 NAME = "idle_memory"
 TITLE = "Memory of an idle server"
-CLAIM = "under 80 MB"
+CLAIM = "under 60 MB"
+OBSTACLE = (
+    "The arbiter is a fifth of it: a Python with gunicorn. In the worker SQLAlchemy takes 12 MB, Flask with what it "
+    "imports 7 MB, asyncio and uvloop 7 MB, our own modules 13 MB."
+)
 METRIC = "memory (PSS)"
 SETTLE_SECONDS = 2.0
 
@@ -23,7 +27,8 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
-        checks=(limit_check(METRIC, result.find(SERVER, METRIC), limit=80.0),),
+        obstacle=OBSTACLE,
+        checks=(limit_check(METRIC, result.find(SERVER, METRIC), limit=60.0),),
         notes=("The example functions are deployed; none has been invoked.",),
     )
 
