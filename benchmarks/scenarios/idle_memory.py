@@ -21,7 +21,11 @@ from benchmarks.scenarios.server_start import template_flags
 
 NAME = "idle_memory"
 TITLE = "Memory of an idle server"
-CLAIM = "under 80 MB"
+CLAIM = "under 60 MB"
+OBSTACLE = (
+    "The arbiter is a fifth of it: a Python with gunicorn. In the worker SQLAlchemy takes 12 MB, Flask with what it "
+    "imports 7 MB, asyncio and uvloop 7 MB, our own modules 13 MB."
+)
 METRIC = "memory (PSS)"
 SETTLE_SECONDS = 2.0
 
@@ -42,8 +46,9 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            limit_check(METRIC, result.find(SERVER, METRIC), limit=80.0),
+            limit_check(METRIC, result.find(SERVER, METRIC), limit=60.0),
             ratio_check(series, metric=METRIC, of=SERVER, to=MOTO, reason="moto is not installed"),
             ratio_check(series, metric=METRIC, of=SERVER, to=EMULATOR, reason=unavailable),
         ),

@@ -18,7 +18,11 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "server_start"
 TITLE = "Server start to its first answered request"
-CLAIM = "under 1,000 ms"
+CLAIM = "under 500 ms"
+OBSTACLE = (
+    "Python's own start and imports are most of it: SQLAlchemy a fifth, Flask a tenth, and our own modules a third, of "
+    "which half goes into making their dataclasses."
+)
 METRIC = "start to first answer"
 AGAIN = "start with functions already there"
 TEMPLATE = REPOSITORY / "functions" / "template.yaml"
@@ -40,8 +44,9 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            limit_check(METRIC, result.find(SERVER, METRIC), limit=1000.0),
+            limit_check(METRIC, result.find(SERVER, METRIC), limit=500.0),
             limit_check(AGAIN, result.find(SERVER, AGAIN)),
             ratio_check(series, metric=METRIC, of=SERVER, to=MOTO, reason="moto is not installed"),
         ),
