@@ -5,61 +5,29 @@ what a server or a test sets so that botocore's clients find it.
 """
 
 import json
-import subprocess
 import sys
-import time
 import urllib.request
 from importlib.util import find_spec
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import boto3
-import pytest
-from botocore.config import Config
+from tests.conftest import require
+from tests.servers.emulator import Emulator
 
-from tests.conftest import free_port, require
-
-START_SECONDS = 30.0
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 
 
-class MotoServer:
-    """
-    Attributes:
-        url: of every service.
-    """
+class MotoServer(Emulator):
+    region = REGION
+    endpoint_variable = "AWS_ENDPOINT_URL"
 
     def __init__(self) -> None:
         if find_spec("moto") is None:
             require("moto", "moto is not installed")
-        self._port = free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._clients: dict[str, Any] = {}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """For a process whose clients are to find this server. It needs no credentials."""
-        return {"AWS_ENDPOINT_URL": self.url, "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1"}
+        super().__init__("moto")
 
     def client(self, service: str) -> Any:
-        """A client of one service, made once, closed with the server."""
-        if service not in self._clients:
-            self._clients[service] = boto3.client(
-                service,
-                endpoint_url=self.url,
-                region_name=REGION,
-                aws_access_key_id="local",
-                aws_secret_access_key="local",
-                config=Config(retries={"max_attempts": 0}, proxies={}, s3={"addressing_style": "path"}),
-            )
-        return self._clients[service]
+        return self.service(service)
 
     def create_queue(self, name: str) -> str:
         """A queue's ARN."""
@@ -117,38 +85,8 @@ class MotoServer:
                 found[entry["Key"]] = body.read()
         return found
 
-    def __enter__(self) -> Self:
-        try:
-            self._wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _wait_ready(self) -> None:
-        without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            if self._process.poll() is not None:
-                pytest.fail(f"moto ended with {self._process.returncode} at start")
-            try:
-                with without_proxy.open(f"{self.url}/moto-api/", timeout=5):
-                    return
-            except OSError:
-                if time.monotonic() > deadline:
-                    pytest.fail(f"moto was not ready after {START_SECONDS:g} s")
-                time.sleep(0.05)
+    def _ask(self) -> None:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.url}/moto-api/", timeout=5).close()
