@@ -93,13 +93,21 @@ def moto_that_runs_nothing() -> Iterator[Contender]:
 
 @contextmanager
 def moto_in_containers() -> Iterator[Contender]:
-    """Runs each invocation in a container of its own, of the least image that can do it."""
+    """Runs each invocation in a container of its own, of the least image that can do it.
+
+    Raises:
+        Unavailable: moto is not installed, or its containers do not work here.
+    """
     with ExitStack() as stack:
         image = stack.enter_context(built_image(_RUN_IMAGE, _RUN))
         if not has_image(_SLEEPER):
             stack.enter_context(built_image(_SLEEPER, _SLEEP))
         port, role = stack.enter_context(moto({"MOTO_DOCKER_LAMBDA_IMAGE": f"{image}:latest"}))
-        yield _contender(NAME, port, role, Load(requests=1))
+        try:
+            contender = _contender(NAME, port, role, Load(requests=1))
+        except ContenderFailed as failure:
+            raise Unavailable(f"moto runs no function here: {failure}") from failure
+        yield contender
 
 
 def _contender(name: str, port: int, role: str, warm: Load) -> Contender:

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import load
-from benchmarks.contenders import containers, sam
+from benchmarks.contenders import containers, moto, sam
 from benchmarks.contenders.contender import HANDLERS, Unavailable
 from benchmarks.load import HELLO_REPLY, Load, Target, run_load
 from benchmarks.processes import ContenderFailed
@@ -48,6 +49,18 @@ def test_a_sam_that_does_not_start_is_unavailable_with_its_last_words():
 
     with pytest.raises(Unavailable, match="Error: no image"):
         sam._wait_until_it_answers(SimpleNamespace(listens_on=fails), Target(host="h", port=1, path="/"))
+
+
+def test_a_moto_whose_containers_fail_is_unavailable_with_the_reason(monkeypatch):
+    def fails(*_arguments):
+        raise ContenderFailed("client: WrongReply: error running docker")
+
+    monkeypatch.setattr(moto, "built_image", lambda name, _dockerfile: nullcontext(name))
+    monkeypatch.setattr(moto, "has_image", lambda _name: False)
+    monkeypatch.setattr(moto, "moto", lambda _variables: nullcontext((1, "role")))
+    monkeypatch.setattr(moto, "_contender", fails)
+    with pytest.raises(Unavailable, match="error running docker"), moto.moto_in_containers():
+        pass
 
 
 def test_without_an_engine_containers_are_missing_and_nothing_breaks(monkeypatch, tmp_path):
