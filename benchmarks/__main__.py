@@ -8,6 +8,7 @@ import argparse
 import datetime as dt
 import subprocess
 import sys
+import traceback
 from dataclasses import replace
 from types import ModuleType
 
@@ -75,8 +76,9 @@ def _carry_out(scenario: ModuleType, effort: Effort) -> ScenarioResult:
     print(f"... {scenario.NAME}", file=sys.stderr, flush=True)
     try:
         result: ScenarioResult = scenario.run(effort)
-    except (ContenderFailed, LeftBehind, OSError, subprocess.SubprocessError) as failure:
-        print(failure, file=sys.stderr, flush=True)
+    except Exception as failure:
+        expected = isinstance(failure, ContenderFailed | LeftBehind | OSError | subprocess.SubprocessError)
+        print(failure if expected else traceback.format_exc(), file=sys.stderr, flush=True)
         last_words = (str(failure).strip().splitlines() or [""])[-1]
         told = f"{type(failure).__name__}: {last_words[-REASON_CHARACTERS:]}"
         check = Check(claim=scenario.CLAIM, unit="", spread=None, reason=told, broken=True)

@@ -5,7 +5,7 @@ meanwhile weighs on both; its spread is the lowest and the highest of the rounds
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -86,17 +86,61 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Where on a curve one series of a result lies."""
+
+    at: float
+    contender: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One contender's points, from left to right."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How a figure grows with something else.
+
+    Attributes:
+        dimension: what grows, as ``environments``.
+        figure: what is looked at, as ``invocations per second``.
+    """
+
+    dimension: str
+    figure: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
-    """All that a scenario has to say; ``notes`` are sentences for the reader."""
+    """All that a scenario has to say; ``notes`` are sentences for the reader, ``curves`` point into ``series``."""
 
     name: str
     title: str
     series: tuple[Series, ...] = ()
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    curves: tuple[Curve, ...] = ()
 
     def find(self, contender: str, metric: str) -> Series | None:
         return next((one for one in self.series if (one.contender, one.metric) == (contender, metric)), None)
+
+
+def line_through(name: str, metric: str, contenders: Mapping[float, str]) -> Line:
+    """A line whose points are contenders, by where they lie, with the same metric."""
+    points = (Point(at=at, contender=contender, metric=metric) for at, contender in contenders.items())
+    return Line(name=name, points=tuple(points))
+
+
+def measured_line(result: ScenarioResult, line: Line) -> list[tuple[float, Series]]:
+    """The points of a line that were measured, from left to right."""
+    found = [(one.at, result.find(one.contender, one.metric)) for one in line.points]
+    return [(at, series) for at, series in found if series is not None]
 
 
 def skipped(name: str, title: str, claim: str, reason: str) -> ScenarioResult:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from benchmarks.charts import bar_chart, charted
+from benchmarks.curves import curve_chart
 from benchmarks.figures import ScenarioResult, Verdict
 from benchmarks.load import REPOSITORY
 from benchmarks.record import Run
-from benchmarks.tables import CHECK_HEADINGS, SERIES_HEADINGS, check_row, markdown_table, series_row
+from benchmarks.tables import CHECK_HEADINGS, SERIES_HEADINGS, check_row, curve_sentence, markdown_table, series_row
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 CHARTS = REPOSITORY / "docs" / "benchmarks"
@@ -80,13 +81,25 @@ def render_page(run: Run) -> str:
 
 def _scenario(result: ScenarioResult) -> str:
     parts = [f"### {result.title}\n", f"`--scenario {result.name}`\n"]
-    if len(charted(result)) > 1:
-        parts.append(f"![{result.title}](benchmarks/{result.name}.svg)\n")
+    told = [sentence for curve in result.curves if (sentence := curve_sentence(result, curve))]
+    for number, name in enumerate(charts_of(result)):
+        parts.append(f"![{result.title}](benchmarks/{name})\n")
+        parts += [f"{sentence}\n" for sentence in told[number : number + 1]]
     if result.series:
         parts.append(markdown_table(SERIES_HEADINGS, [series_row(one) for one in result.series]) + "\n")
     parts.append(markdown_table(CHECK_HEADINGS, [check_row(one) for one in result.checks]) + "\n")
     parts += [f"{note}\n" for note in result.notes]
     return "\n".join(parts)
+
+
+def charts_of(result: ScenarioResult) -> dict[str, str]:
+    """SVG by the name of its file: the curves of a scenario that has some, else bars of its first figure."""
+    drawn = [curve for curve in result.curves if curve_sentence(result, curve)]
+    if drawn:
+        names = [f"{result.name}{f'-{number}' if number else ''}.svg" for number in range(len(drawn))]
+        return {name: curve_chart(result, curve) for name, curve in zip(names, drawn, strict=True)}
+    series = charted(result)
+    return {f"{result.name}.svg": bar_chart(result.title, series)} if len(series) > 1 else {}
 
 
 def write_page(run: Run) -> Path:
@@ -95,7 +108,6 @@ def write_page(run: Run) -> Path:
     for old in CHARTS.glob("*.svg"):
         old.unlink()
     for result in run.results:
-        series = charted(result)
-        if len(series) > 1:
-            (CHARTS / f"{result.name}.svg").write_text(bar_chart(result.title, series), encoding="utf-8")
+        for name, text in charts_of(result).items():
+            (CHARTS / name).write_text(text, encoding="utf-8")
     return PAGE.relative_to(REPOSITORY)

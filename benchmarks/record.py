@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Check, ScenarioResult, Series, Spread
+from benchmarks.figures import Check, Curve, Line, Point, ScenarioResult, Series, Spread
 from benchmarks.load import REPOSITORY
 
 OUTPUT_FOLDER = REPOSITORY / "benchmarks" / "out"
@@ -65,6 +65,17 @@ def _result(entry: Mapping[str, Any]) -> ScenarioResult:
         ),
         checks=tuple(_check(one) for one in entry["checks"]),
         notes=tuple(entry["notes"]),
+        curves=tuple(_curve(one) for one in entry.get("curves", ())),
+    )
+
+
+def _curve(entry: Mapping[str, Any]) -> Curve:
+    return Curve(
+        dimension=entry["dimension"],
+        figure=entry["figure"],
+        lines=tuple(
+            Line(name=one["name"], points=tuple(Point(**point) for point in one["points"])) for one in entry["lines"]
+        ),
     )
 
 

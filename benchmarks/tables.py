@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.figures import Check, ScenarioResult, Series, Spread
+from benchmarks.figures import Check, Curve, ScenarioResult, Series, Spread, measured_line
 
 CHECK_HEADINGS = ("what", "figure", "lowest to highest", "promised", "")
 SERIES_HEADINGS = ("contender", "measured", "median", "lowest to highest")
@@ -43,6 +43,22 @@ def series_row(series: Series) -> tuple[str, ...]:
     return (series.contender, series.metric, with_unit(spread.median, series.unit), span(spread, series.unit))
 
 
+def curve_sentence(result: ScenarioResult, curve: Curve) -> str:
+    """What a curve says, from its first point to its last; empty where fewer than two points were measured."""
+    parts, shared = [], ""
+    for line in curve.lines:
+        points = measured_line(result, line)
+        if len(points) > 1:
+            (begun_at, first), (ended_at, last) = points[0], points[-1]
+            way = f"from {begun_at:,g} to {ended_at:,g} {curve.dimension}"
+            shared = shared or way
+            low, high = first.spread.median, last.spread.median
+            told = f"{line.name} {with_unit(low, first.unit)} to {with_unit(high, last.unit)}"
+            told += f" ({high / low:.2f} times)" if low else ""
+            parts.append(told if way == shared else f"{told} {way}")
+    return f"{curve.figure} {shared}: {'; '.join(parts)}." if parts else ""
+
+
 def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their longest cell."""
     widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
@@ -61,5 +77,6 @@ def scenario_text(result: ScenarioResult) -> str:
     if result.series:
         parts.append(text_table(SERIES_HEADINGS, [series_row(one) for one in result.series]))
     parts.append(text_table(CHECK_HEADINGS, [check_row(one) for one in result.checks]))
+    parts += [f"  {told}" for curve in result.curves if (told := curve_sentence(result, curve))]
     parts += [f"  {note}" for note in result.notes]
     return "\n\n".join(parts) + "\n"

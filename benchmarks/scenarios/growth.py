@@ -1,18 +1,20 @@
 """More clients, more environments: does the number of invocations a second grow, and does it hold?"""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.contenders.contender import Contender
+from benchmarks.contenders.server import NAME as SERVER
 from benchmarks.contenders.server import server
-from benchmarks.figures import ScenarioResult, Series, ratio_check
+from benchmarks.figures import Curve, ScenarioResult, Series, line_through, ratio_check
 from benchmarks.load import Load
 from benchmarks.rounds import Effort, Metrics, interleaved, throughput
 
 NAME = "growth"
 TITLE = "Throughput as clients and environments grow"
 CLAIM = "64 clients and 64 environments reach at least 0.90 of the peak"
-POINTS = ((1, 1), (16, 1), (16, 4), (16, 8), (16, 32), (64, 64))
+POINTS = ((1, 1), (4, 4), (16, 4), (16, 8), (16, 16), (64, 64))
 METRIC = "invocations per second"
 PEAK = "peak"
 REQUESTS_AT_MOST = 1_000_000
@@ -35,6 +37,7 @@ def run(effort: Effort) -> ScenarioResult:
         values=tuple(max(values) for values in zip(*(one.values for one in rates), strict=True)),
     )
     series = (*series, peak)
+    line = line_through(SERVER, METRIC, _as_many_of_both(names))
     return ScenarioResult(
         name=NAME,
         title=TITLE,
@@ -44,7 +47,13 @@ def run(effort: Effort) -> ScenarioResult:
             *(ratio_check(series, metric=METRIC, of=name, to=PEAK) for name in names[:-1]),
         ),
         notes=("All servers stand by while one is measured.",),
+        curves=(Curve(dimension="clients, with as many environments", figure=METRIC, lines=(line,)),),
     )
+
+
+def _as_many_of_both(names: Sequence[str]) -> dict[float, str]:
+    points = zip(POINTS, names, strict=True)
+    return {float(clients): name for (clients, environments), name in points if clients == environments}
 
 
 def _measure(contender: Contender, load: Load) -> Metrics:

@@ -8,7 +8,7 @@ from benchmarks.contenders.contender import Contender, Unavailable
 from benchmarks.contenders.emulator import emulator
 from benchmarks.contenders.floor import floor
 from benchmarks.contenders.server import server
-from benchmarks.figures import ScenarioResult, ratio_check
+from benchmarks.figures import Curve, Line, Point, ScenarioResult, ratio_check
 from benchmarks.load import Load, run_load
 from benchmarks.rounds import Effort, Metrics, interleaved
 
@@ -39,6 +39,11 @@ def run(effort: Effort) -> ScenarioResult:
         contenders.append(stack.enter_context(floor(handler="echo", warm=warm)))
         measures = {one.name: lambda one=one: _measure(one, bodies, effort) for one in contenders}
         series = interleaved(measures, rounds=effort.rounds)
+    places = {f"p50, {name}": size_bytes / 1024 for name, size_bytes in SIZES.items()}
+    lines = tuple(
+        Line(name=who, points=tuple(Point(at=at, contender=who, metric=metric) for metric, at in places.items()))
+        for who in measures
+    )
     return ScenarioResult(
         name=NAME,
         title=TITLE,
@@ -51,6 +56,7 @@ def run(effort: Effort) -> ScenarioResult:
                 for name in SIZES
             ),
         ),
+        curves=(Curve(dimension="KB each way", figure="p50", lines=lines),),
     )
 
 

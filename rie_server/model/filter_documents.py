@@ -28,7 +28,9 @@ _PAYLOAD_KEYS: Final[Mapping[SourceKind, tuple[str, ...]]] = {
 
 def passes(filters: Filters, kind: SourceKind, record: SourceRecord) -> bool:
     """Whether the function is to see ``record``."""
-    return not filters.patterns or filters.matches(filter_document(kind, record.document, payload=record.payload))
+    if not filters.patterns:
+        return True
+    return filters.matches(filter_document(kind, record.read_document(), payload=record.payload))
 
 
 def filter_document(kind: SourceKind, record: Mapping[str, Any], *, payload: bytes | None = None) -> dict[str, Any]:

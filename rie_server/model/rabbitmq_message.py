@@ -5,17 +5,30 @@ headers comes as a list of signed bytes.
 """
 
 import datetime as dt
+import json
+import math
 from binascii import b2a_base64
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def rabbitmq_document(properties: Any, body: bytes, *, redelivered: bool) -> dict[str, Any]:
-    """One element of ``rmqMessagesByQueue``.
+class MessageHead(NamedTuple):
+    """What messages with the same properties have in common.
 
+    Attributes:
+        basic: ``basicProperties`` as JSON, but for the number that ends it, ``bodySize``.
+        timestamp: seconds since the epoch; None where the sender gave none.
+    """
+
+    basic: bytes
+    timestamp: int | None
+
+
+def message_head(properties: Any) -> MessageHead:
+    """
     Args:
         properties: AMQP's fourteen basic properties as attributes; ``timestamp`` in seconds since the epoch.
     """
@@ -35,10 +48,19 @@ def rabbitmq_document(properties: Any, body: bytes, *, redelivered: bool) -> dic
         "userId": properties.user_id,
         "appId": properties.app_id,
         "clusterId": properties.cluster_id,
-        "bodySize": len(body),
     }
-    data = b2a_base64(body, newline=False).decode("ascii")
-    return {"basicProperties": basic, "redelivered": redelivered, "data": data}
+    text = json.dumps(basic, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return MessageHead(f'{text[:-1]},"bodySize":'.encode(), timestamp)
+
+
+def rabbitmq_document(head: MessageHead, body: bytes, *, redelivered: bool) -> bytes:
+    """One element of ``rmqMessagesByQueue``, as JSON."""
+    return b'{"basicProperties":%b%d},"redelivered":%b,"data":"%b"}' % (
+        head.basic,
+        len(body),
+        b"true" if redelivered else b"false",
+        b2a_base64(body, newline=False),
+    )
 
 
 def header_value(value: Any) -> Any:
@@ -55,6 +77,8 @@ def header_value(value: Any) -> Any:
         return java_date(int(value.replace(tzinfo=value.tzinfo or dt.UTC).timestamp()))
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no such number
     return value
 
 

@@ -1,6 +1,7 @@
 """Events as JSON: by orjson where it is installed, which takes a tenth of the time, else by the standard library.
 
 Pure. Both write the same bytes, but for NaN, which is no JSON: orjson writes null. The extras of brokers bring orjson.
+Bytes within an event are JSON already (``SourceRecord.document``) and stand there as they are.
 """
 
 import json
@@ -17,11 +18,11 @@ def event_json(event: Mapping[str, Any]) -> bytes:
     """UTF-8 without spaces."""
     if orjson is not None:
         try:
-            return orjson.dumps(event)
+            return orjson.dumps(event, default=orjson.Fragment)
         except TypeError:
             pass  # integers of more than 64 bits, which the standard library writes
     return standard_json(event)
 
 
 def standard_json(event: Mapping[str, Any]) -> bytes:
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False, default=json.loads).encode()

@@ -32,7 +32,8 @@ class PartitionBuffer:
         self._count += len(records)
         self._bytes += sum([record.size_bytes for record in records])
         # One by one only where it matters: this is on the road of every record.
-        if all(record.invalid is None for record in records):
+        invalid = [record for record in records if record.invalid is not None]
+        if not invalid:
             self._full += self._joining.add(records, now=now)
             return
         for record in records:

@@ -102,5 +102,5 @@ class PartitionFailures:
 
 
 def _key(record: SourceRecord) -> bytes | None:
-    key: Any = record.document.get("key")
+    key: Any = record.read_document().get("key")
     return base64.b64decode(key) if isinstance(key, str) else None

@@ -62,7 +62,7 @@ class ActiveMqSource(BrokerLinks[ActiveMqConnection]):
 
         def hand_out() -> None:
             for record in again:
-                record.handle.link.arrivals.put(record)
+                record.handle.link.arrivals.put([record])
 
         if again:
             self._server_time.call_later(REDELIVERY_SECONDS, hand_out)
@@ -81,7 +81,7 @@ class ActiveMqSource(BrokerLinks[ActiveMqConnection]):
             self._enter(),
             queue=self._queue,
             prefetch=self._prefetch,
-            on_message=lambda headers, body: link.arrivals.put(self._record(link, headers, body)),
+            on_message=lambda headers, body: link.arrivals.put([self._record(link, headers, body)]),
             on_end=link.arrivals.end,
         )
 
@@ -102,6 +102,6 @@ class ActiveMqSource(BrokerLinks[ActiveMqConnection]):
 def _again(record: SourceRecord) -> SourceRecord:
     handle: Delivery = record.handle
     return record._replace(
-        document={**record.document, "redelivered": True},
+        document={**record.read_document(), "redelivered": True},
         handle=handle._replace(redeliveries=handle.redeliveries + 1),
     )

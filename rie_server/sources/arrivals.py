@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 
 from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
@@ -21,11 +22,11 @@ class Arrivals:
         self._wait_for_first = 0
         self._wanted = NOBODY_WAITS
 
-    def put(self, record: SourceRecord) -> None:
+    def put(self, records: Iterable[SourceRecord]) -> None:
         if self._end is not None:
             return
         # Without the lock, which would cost as much as all else: whoever waits has said so before it looked.
-        self._records.append(record)
+        self._records.extend(records)
         if self._wait_for_first or len(self._records) >= self._wanted:
             with self._changed:
                 self._changed.notify()

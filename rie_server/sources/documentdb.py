@@ -81,7 +81,7 @@ class DocumentDbSource:
         self._asked(look)
 
     def event(self, records: Sequence[SourceRecord]) -> dict[str, Any]:
-        events = [{"event": dict(record.document)} for record in records]
+        events = [{"event": dict(record.read_document())} for record in records]
         return {"eventSourceArn": self._arn, "events": events, "eventSource": "aws:docdb"}
 
     def backlog(self) -> int | None:

@@ -18,7 +18,7 @@ from rie_server.model.event_source import EventSourceMapping, SourceRecord
 from rie_server.polling import PartitionWatcher
 from rie_server.sources.kafka_access import KafkaCluster
 from rie_server.sources.kafka_producer import KafkaProducer
-from rie_server.sources.kafka_record import event, source_record
+from rie_server.sources.kafka_record import PartitionRecords, event
 from rie_server.sources.kafka_settings import consumer_settings
 from rie_server.sources.kafka_start import starting_offsets
 from rie_server.sources.kafka_words import configuration_error, is_passing, source_error
@@ -142,7 +142,7 @@ class KafkaSource:
 
     def _records(self, messages: Sequence[Message]) -> list[SourceRecord]:
         records: list[SourceRecord] = []
-        topic, lane, last = self._topic, "", None
+        last = -1
         for message in messages:
             error = message.error()
             if error is not None:
@@ -150,8 +150,8 @@ class KafkaSource:
                 continue
             partition = message.partition() or 0
             if partition != last:  # they come in long rows
-                lane, last = self._lane(partition), partition
-            records.append(source_record(message, lane, topic, partition))
+                make, last = PartitionRecords(self._topic, partition).record, partition
+            records.append(make(message))
         return records
 
     def _count_backlog(self, consumer: Consumer) -> None:

@@ -50,7 +50,7 @@ class SchemaDecoding:
         Raises:
             SourceError: the registry does not answer; nothing is known of the record then.
         """
-        document, payload = dict(record.document), record.payload
+        document, payload = dict(record.read_document()), record.payload
         try:
             for name in self._attributes:
                 if name not in document:

@@ -9,11 +9,11 @@ from rie_server.model.rabbitmq_message import rabbitmq_document
 from rie_server.ports import Clock
 from rie_server.sources.access import access_uri
 from rie_server.sources.broker_link import BrokerLinks, Delivery, Link
-from rie_server.sources.rabbitmq_connection import RabbitMqConnection
+from rie_server.sources.rabbitmq_connection import Message, RabbitMqConnection
 
 PREFETCH_MAXIMUM = 65_535
-DOCUMENT_BYTES = 600
-"""Of the properties around a message's data, roughly."""
+# All members in order, past the constructor with its names: that takes a third of the time.
+_new = tuple.__new__
 
 
 class RabbitMqSource(BrokerLinks[RabbitMqConnection]):
@@ -64,28 +64,23 @@ class RabbitMqSource(BrokerLinks[RabbitMqConnection]):
     def connection(self, link: Link[RabbitMqConnection]) -> RabbitMqConnection:
         put, now = link.arrivals.put, self._clock.now
 
-        def arrived(deliver: Any, properties: Any, body: bytes) -> None:
-            document = rabbitmq_document(properties, body, redelivered=deliver.redelivered)
-            tag, headers = deliver.delivery_tag, properties.headers
-            put(
-                SourceRecord(
-                    identifier=str(tag),
-                    # One batch at a time keeps the order of first deliveries; what failed takes nothing back with it.
-                    lane=None,
-                    arrived_at=float(properties.timestamp or now()),
-                    # Text in headers becomes numbers, up to five characters for a byte.
-                    size_bytes=len(document["data"]) + DOCUMENT_BYTES + (5 * len(str(headers)) if headers else 0),
-                    document=document,
-                    payload=body,
-                    handle=Delivery(link, tag),
-                )
-            )
+        def arrived(messages: Sequence[Message]) -> None:
+            arrived_at = now()
+            records = []
+            for tag, redelivered, head, body in messages:
+                document = rabbitmq_document(head, body, redelivered=redelivered)
+                # One batch at a time keeps the order of first deliveries, without a lane; what failed takes nothing
+                # back with it.
+                at = float(head.timestamp or arrived_at)
+                handle = _new(Delivery, (link, tag, 0))
+                records.append(_new(SourceRecord, (str(tag), None, at, len(document), document, body, None, handle)))
+            put(records)
 
         return RabbitMqConnection(
             self._enter(),
             virtual_host=self._virtual_host,
             queue=self._queue,
             prefetch=self._prefetch,
-            on_message=arrived,
+            on_messages=arrived,
             on_end=link.arrivals.end,
         )

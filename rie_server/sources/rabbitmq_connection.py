@@ -23,22 +23,27 @@ from pika.exceptions import (
 
 from rie_server.errors import SourceError
 from rie_server.model.broker_address import BrokerAddress
+from rie_server.model.rabbitmq_message import MessageHead, message_head
 from rie_server.sources.access import AUTHENTICATION, AUTHORIZATION, CONFIGURATION
+from rie_server.sources.rabbitmq_deliveries import Delivered, DeliveringConnection, DeliveryReader
 
 CONNECT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 60
+HEADS_REMEMBERED = 256
 NOT_FOUND, ACCESS_REFUSED, NOT_ALLOWED = 404, 403, 530
 
 # What it has to say is said by whoever polls, as LastProcessingResult.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
-OnMessage = Callable[[Any, Any, bytes], None]
+# Delivery tag, whether it has been delivered before, properties, body.
+Message = tuple[int, bool, MessageHead, bytes]
+OnMessages = Callable[[Sequence[Message]], None]
 
 
 class RabbitMqConnection:
     """
     Args:
-        on_message: called with deliver, properties and body on the connection's own thread.
+        on_messages: called with some messages in their order, on the connection's own thread.
         on_end: called once with the reason when the connection has ended, however it did.
     """
 
@@ -49,14 +54,14 @@ class RabbitMqConnection:
         virtual_host: str,
         queue: str,
         prefetch: int,
-        on_message: OnMessage,
+        on_messages: OnMessages,
         on_end: Callable[[SourceError], None],
     ) -> None:
         self._address = address
         self._virtual_host = virtual_host
         self._queue = queue
         self._prefetch = prefetch
-        self._on_message = on_message
+        self._on_messages = on_messages
         self._on_end = on_end
         self._settled = threading.Event()
         self._failure: SourceError | None = None
@@ -64,6 +69,7 @@ class RabbitMqConnection:
         self._waiting = 0
         # Delivery tags in the order of their coming; the connection's own thread alone knows them.
         self._unsettled: dict[int, None] = {}
+        self._heads: dict[bytes, MessageHead] = {}
         self._connection: Any = None
         self._channel: Any = None
         self._thread = threading.Thread(target=self._run, name=f"rabbitmq-{queue}", daemon=True)
@@ -126,7 +132,7 @@ class RabbitMqConnection:
 
     def _run(self) -> None:
         try:
-            self._connection = pika.SelectConnection(
+            self._connection = DeliveringConnection(
                 self._parameters(),
                 on_open_callback=lambda connection: connection.channel(on_open_callback=self._channel_open),
                 on_open_error_callback=self._not_opened,
@@ -171,11 +177,32 @@ class RabbitMqConnection:
 
     def _consume(self, declared: Any) -> None:
         self._waiting = declared.method.message_count
-        self._channel.basic_consume(self._queue, self._delivered, callback=lambda _: self._settled.set())
+        self._channel.basic_consume(self._queue, self._delivered, callback=self._consumed)
+
+    def _consumed(self, consuming: Any) -> None:
+        reader = DeliveryReader(self._channel.channel_number, consuming.method.consumer_tag)
+        self._connection.deliver(reader, self._received)
+        self._settled.set()
+
+    def _received(self, messages: Sequence[Delivered]) -> None:
+        heads = self._heads
+        known: list[Message] = []
+        for tag, redelivered, properties, body in messages:
+            known.append((tag, redelivered, heads.get(properties) or self._head(properties), body))
+            self._unsettled[tag] = None
+        self._on_messages(known)
+
+    def _head(self, properties: bytes) -> MessageHead:
+        """Of properties as they were sent; most messages of a queue have the same."""
+        if len(self._heads) >= HEADS_REMEMBERED:
+            self._heads.clear()
+        head = self._heads[properties] = message_head(pika.BasicProperties().decode(properties))
+        return head
 
     def _delivered(self, _channel: Any, deliver: Any, properties: Any, body: bytes) -> None:
+        """A message that pika has read: a large one, or the first."""
         self._unsettled[deliver.delivery_tag] = None
-        self._on_message(deliver, properties, body)
+        self._on_messages([(deliver.delivery_tag, deliver.redelivered, message_head(properties), body)])
 
     def _not_opened(self, _connection: Any, reason: Any) -> None:
         self._ended(self._told(reason))

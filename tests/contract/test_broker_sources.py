@@ -1,6 +1,7 @@
 """The contract of ``polling.QueueSource`` for both engines of Amazon MQ, on real brokers."""
 
 import base64
+import json
 import threading
 import time
 import uuid
@@ -14,6 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.rabbit_mq_event import RabbitM
 from rie_server.clock.system import SystemClock
 from rie_server.errors import SourceError
 from rie_server.model.event_source import SourceRecord
+from rie_server.pollers.event_json import event_json
 from rie_server.polling import QueueSource
 from tests.contract.brokers import ARN, ActiveMq, Broker, RabbitMq
 from tests.servers.activemq import ActiveMqServer
@@ -83,7 +85,7 @@ def taken(source: QueueSource, count: int) -> list[SourceRecord]:
 
 
 def bodies(records: list[SourceRecord]) -> list[bytes]:
-    return [base64.b64decode(record.document["data"]) for record in records]
+    return [base64.b64decode(record.read_document()["data"]) for record in records]
 
 
 def refusal(source: QueueSource) -> SourceError:
@@ -111,7 +113,7 @@ def test_messages_come_in_order_as_they_were_sent(
 
     assert bodies(records) == sent
     assert [record.payload for record in records] == sent
-    assert not any(record.document["redelivered"] for record in records)
+    assert not any(record.read_document()["redelivered"] for record in records)
 
 
 def test_an_acknowledged_message_never_comes_again(
@@ -150,7 +152,7 @@ def test_what_was_not_acknowledged_goes_back_when_the_source_is_closed(
 
     again = taken(open_source(broker, queue), 2)
     assert bodies(again) == [b"a", b"b"]
-    assert again[0].document["redelivered"]
+    assert again[0].read_document()["redelivered"]
 
 
 def test_a_message_that_was_released_comes_again_and_says_so(
@@ -162,7 +164,7 @@ def test_a_message_that_was_released_comes_again_and_says_so(
 
     (again,) = taken(source, 1)
     assert bodies([again]) == [b"a"]
-    assert again.document["redelivered"]
+    assert again.read_document()["redelivered"]
 
 
 def test_an_empty_queue_is_waited_for_and_then_nothing_comes(
@@ -294,7 +296,7 @@ def test_a_rabbitmq_event_has_awss_shape(
         user_id="guest",
     )
     source = open_source(rabbitmq, queue)
-    event = source.event(taken(source, 1))
+    event = json.loads(event_json(source.event(taken(source, 1))))
 
     parsed = RabbitMQEvent(event)
     assert (parsed.event_source, parsed.event_source_arn) == ("aws:rmq", ARN)
@@ -317,6 +319,17 @@ def test_a_rabbitmq_event_has_awss_shape(
         "clusterId": None,
         "bodySize": 9,
     }
+
+
+def test_messages_of_every_size_come_in_their_order(
+    rabbitmq: RabbitMq, queue: str, open_source: Callable[..., QueueSource]
+) -> None:
+    sizes = [0, 1, 200, 5_000, 131_064, 131_065, 0, 400_000, 200, 1]
+    rabbitmq.server.publish(queue, [bytes([number]) * size for number, size in enumerate(sizes)])
+    source = open_source(rabbitmq, queue)
+    records = taken(source, len(sizes))
+    assert bodies(records) == [bytes([number]) * size for number, size in enumerate(sizes)]
+    assert not source.acknowledge(records)
 
 
 # --- ActiveMQ ---------------------------------------------------------------------------------------------------------

@@ -123,6 +123,17 @@ def test_a_scenario_that_breaks_is_a_failure_and_the_others_are_still_measured(c
     assert command._sum_up(run) == 1
 
 
+def test_a_scenario_with_a_fault_of_its_own_is_a_failure_with_its_traceback(capsys):
+    def breaks(_effort):
+        raise KeyError("batch")
+
+    broken = SimpleNamespace(NAME="broken", TITLE="Broken", CLAIM="holds", run=breaks)
+    assert command._sum_up(command._run([broken], "quick")) == 1
+    told = capsys.readouterr()
+    assert "KeyError: 'batch'" in told.out
+    assert "Traceback" in told.err
+
+
 def test_a_run_that_keeps_its_promises_ends_well(capsys):
     assert command._sum_up(RUN) == 0
     assert "PASS" in capsys.readouterr().out

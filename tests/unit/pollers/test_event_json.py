@@ -1,6 +1,7 @@
 """Events become the same bytes whichever library writes them."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,3 +27,11 @@ def test_integers_of_any_size_are_written() -> None:
 def test_events_are_written_without_the_extra_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "orjson", None)
     assert event_json({"a": ["ä", None]}) == '{"a":["ä",null]}'.encode()
+
+
+@pytest.mark.parametrize("write", [event_json, standard_json])
+def test_what_is_json_already_stands_in_the_event_as_it_is(write: Callable[[dict[str, Any]], bytes]) -> None:
+    document = '{"key":"ä","offset":7}'.encode()
+    assert write({"records": {"orders-0": [document, {"offset": 8}]}}) == (
+        b'{"records":{"orders-0":[' + document + b',{"offset":8}]}}'
+    )

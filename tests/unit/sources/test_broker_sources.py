@@ -1,17 +1,19 @@
 """How brokers and clusters are found and entered, without any of them."""
 
 import json
+import math
 import uuid
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from pika import BasicProperties
 
 from rie_server.config import Settings
 from rie_server.errors import ConfigurationError, InvalidParameterValueException, SourceError
 from rie_server.model.arn import FunctionArn
 from rie_server.model.event_source import EventSourceMapping, MappingState, SourceKind
-from rie_server.model.rabbitmq_message import header_value, java_date
+from rie_server.model.rabbitmq_message import header_value, java_date, message_head, rabbitmq_document
 from rie_server.sources.access import BrokerAccess
 from rie_server.sources.broker_sources import BrokerSources
 from rie_server.sources.cluster_access import ClusterAccess
@@ -136,6 +138,28 @@ def test_dates_and_headers_are_written_as_java_does() -> None:
     assert java_date(1_767_225_600 + 13 * 3600 + 65) == "Jan 1, 2026, 1:01:05 PM"
     assert java_date(2**62) is None
     assert header_value({"a": ["é", 1, True, None]}) == {"a": [{"bytes": [-61, -87]}, 1, True, None]}
+    assert header_value([math.nan, -math.inf, 1.5]) == [None, None, 1.5]
+
+
+def test_a_rabbitmq_message_is_written_as_json() -> None:
+    properties = BasicProperties(content_type='"\u00e4"', headers={"\n": 1}, timestamp=2021)
+    head = message_head(properties)
+
+    assert head.timestamp == 2021
+    document = json.loads(rabbitmq_document(head, b"\xff", redelivered=True))
+    assert document == {
+        "basicProperties": {
+            **dict.fromkeys(("contentEncoding", "deliveryMode", "priority", "correlationId", "replyTo", "expiration")),
+            **dict.fromkeys(("messageId", "type", "userId", "appId", "clusterId")),
+            "contentType": '"\u00e4"',
+            "headers": {"\n": 1},
+            "timestamp": "Jan 1, 1970, 12:33:41 AM",
+            "bodySize": 1,
+        },
+        "redelivered": True,
+        "data": "/w==",
+    }
+    assert json.loads(rabbitmq_document(message_head(BasicProperties()), b"", redelivered=False))["data"] == ""
 
 
 def test_an_address_with_an_impossible_port_is_refused_in_words() -> None:
