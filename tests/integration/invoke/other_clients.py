@@ -41,8 +41,10 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _install(folder: Path, requirement: str) -> None:
-    venv.create(folder, with_pip=True, clear=True)
-    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
+    venv.create(folder, clear=True)
+    # By the pip of the tests, and compiled when it is imported: of the large ones little is.
+    pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--disable-pip-version-check"]
+    command = [*pip, "install", "--quiet", "--no-compile", requirement]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
 
 
