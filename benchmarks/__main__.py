@@ -6,8 +6,10 @@ machine is said and does not count.
 
 import argparse
 import datetime as dt
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from dataclasses import replace
 from types import ModuleType
@@ -27,6 +29,8 @@ REASON_CHARACTERS = 160  # a cell of a table; the whole goes to standard error
 
 
 def main() -> int:
+    # Who is asked to end ends all contenders first, and removes what they have left in Docker.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options()
     if options.page:
         print(write_page(read_run(OUTPUT_FOLDER / "latest.json")))
@@ -64,7 +68,9 @@ def _run(scenarios: list[ModuleType], effort: str) -> Run:
         print("Others use this machine: expect wide spreads, and too little throughput.", file=sys.stderr)
     results = []
     for scenario in scenarios:
+        begun = time.monotonic()
         result = _carry_out(scenario, QUICK if effort == "quick" else FULL)
+        print(f"    {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
         print(scenario_text(result), flush=True)
         results.append(result)
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()

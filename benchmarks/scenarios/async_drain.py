@@ -18,13 +18,17 @@ from benchmarks.rounds import Effort, Metrics, interleaved, throughput
 
 NAME = "async_drain"
 TITLE = "Running queued events, four environments"
-CLAIM = "at least 0.70 of the synchronous invocations per second"
+CLAIM = "at least 0.80 of the synchronous invocations per second"
 FUNCTION = "bench"
 ENVIRONMENTS = 4
 CLIENTS = 16
 SYNCHRONOUS, QUEUED = "synchronous", "queued events"
 METRIC = "invocations per second"
 SHARES = (0.05, 0.2, 0.5)
+OBSTACLE = (
+    "An event is claimed and removed by the database's thread, which takes the interpreter from the loop: the "
+    "server's processor time for it is half as much again as for a synchronous invocation."
+)
 REQUESTS_AT_MOST = 1_000_000
 ROUNDS_AT_MOST = 5
 DRAIN_SECONDS_AT_MOST = 50.0
@@ -48,8 +52,9 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            ratio_check(series, metric=METRIC, of=QUEUED, to=SYNCHRONOUS, limit=0.70, at_least=True),
+            ratio_check(series, metric=METRIC, of=QUEUED, to=SYNCHRONOUS, limit=0.80, at_least=True),
             ratio_check(series, metric="server's processor time", of=QUEUED, to=SYNCHRONOUS),
         ),
         notes=(

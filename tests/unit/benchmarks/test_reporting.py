@@ -1,6 +1,7 @@
 """What was measured reaches the terminal, the record and the page unchanged."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -61,6 +62,17 @@ def test_the_page_shows_each_promise_once_and_every_figure():
 
 def test_the_page_of_the_repository_was_generated_by_this_code():
     assert PAGE.read_text(encoding="utf-8").startswith(INTRODUCTION)
+
+
+def test_the_page_says_by_how_much_a_promise_is_missed_and_why():
+    missed = replace(
+        RUN.results[0],
+        checks=(ratio_check(SERIES, metric="p50", of="server", to="emulator", limit=0.4),),
+        obstacle="Physics.",
+    )
+    page = render_page(replace(RUN, results=(missed,)))
+    assert "- **Warm**, p50: server / emulator: 0.50 instead of 0.40, 25 % off. Physics." in page
+    assert "What falls short" not in render_page(RUN)
 
 
 def test_the_terminal_shows_a_scenario_with_its_reason():
