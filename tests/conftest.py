@@ -46,8 +46,12 @@ def require_fixture() -> Callable[[str, str], NoReturn]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on, below those that the system hands out by itself in the meantime."""
-    for port in random.sample(range(12_000, 32_000), 100):
+    """A port that nothing listens on, below those that the system hands out by itself in the meantime. Processes that
+    run tests beside one another choose from ports of their own.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for port in random.sample(range(12_000 + number % count, 32_000, count), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

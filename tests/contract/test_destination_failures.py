@@ -332,10 +332,10 @@ def test_all_threads_share_a_client_and_the_others_that_were_made_meanwhile_are_
     made: list[CountedClient] = []
     all_are_making = threading.Barrier(6)
 
-    def make(_clients: aws_clients.ServiceClients, service: str, region: str) -> CountedClient:
+    def make(_clients: aws_clients.ServiceClients, service: str, region: str) -> tuple[CountedClient, None, None]:
         all_are_making.wait(10)
         made.append(CountedClient())
-        return made[-1]
+        return made[-1], None, None
 
     monkeypatch.setattr(aws_clients.ServiceClients, "_make", make)
     service_clients = aws_clients.ServiceClients()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.invoke.deploying import create
+from tests.written import lines_in
 
 SOURCE = """
     import json, os, random
@@ -27,7 +28,4 @@ def create_teller(client: Any, name: str, path: Path, **variables: str) -> None:
 
 def told(path: Path) -> Sequence[Mapping[str, Any]]:
     """Every invocation so far: ``event``, ``failed``, ``request_id``; a line that a crash cut off is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    return [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
+    return [json.loads(line) for line in lines_in(path) if line.startswith("{") and line.endswith("}")]

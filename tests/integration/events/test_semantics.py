@@ -104,7 +104,7 @@ class Case:
 
     @property
     def has_record(self) -> bool:
-        return self._records.exists()
+        return bool(lines_in(self._records))
 
     def record(self) -> dict[str, Any]:
         wait_until(lambda: self.has_record, what="the record")
