@@ -65,8 +65,8 @@ def run(effort: Effort) -> ScenarioResult:
             f"Persistent messages of {len(BODY)} bytes, a function that does nothing: "
             + ", ".join(f"{count:,} in batches of {size}" for size, count in MESSAGES.items())
             + ".",
-            "The bare consumer of batches acknowledges 500 at once, the other one each message, as pika's documentation",
-            "does; they throw the messages away. That with events makes events of 500, as JSON (orjson) and back (json).",
+            "The bare consumer of batches acknowledges 500 at once, the other one each message, as pika's own example",
+            "does; both throw messages away. That with events makes events of 500, as JSON (orjson) and back (json).",
             "AWS runs one batch of a RabbitMQ mapping at a time, and so does the server.",
         ),
     )

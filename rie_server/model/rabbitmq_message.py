@@ -7,10 +7,11 @@ headers comes as a list of signed bytes.
 import datetime as dt
 import json
 import math
-from binascii import b2a_base64
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from rie_server.model.base64_bytes import base64_bytes
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -59,7 +60,7 @@ def rabbitmq_document(head: MessageHead, body: bytes, *, redelivered: bool) -> b
         head.basic,
         len(body),
         b"true" if redelivered else b"false",
-        b2a_base64(body, newline=False),
+        base64_bytes(body),
     )
 
 
