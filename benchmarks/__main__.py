@@ -6,8 +6,11 @@ machine is said and does not count.
 
 import argparse
 import datetime as dt
+import signal
 import subprocess
 import sys
+import time
+import traceback
 from dataclasses import replace
 from types import ModuleType
 
@@ -26,6 +29,8 @@ REASON_CHARACTERS = 160  # a cell of a table; the whole goes to standard error
 
 
 def main() -> int:
+    # Who is asked to end ends all contenders first, and removes what they have left in Docker.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options()
     if options.page:
         print(write_page(read_run(OUTPUT_FOLDER / "latest.json")))
@@ -63,7 +68,9 @@ def _run(scenarios: list[ModuleType], effort: str) -> Run:
         print("Others use this machine: expect wide spreads, and too little throughput.", file=sys.stderr)
     results = []
     for scenario in scenarios:
+        begun = time.monotonic()
         result = _carry_out(scenario, QUICK if effort == "quick" else FULL)
+        print(f"    {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
         print(scenario_text(result), flush=True)
         results.append(result)
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
@@ -75,8 +82,9 @@ def _carry_out(scenario: ModuleType, effort: Effort) -> ScenarioResult:
     print(f"... {scenario.NAME}", file=sys.stderr, flush=True)
     try:
         result: ScenarioResult = scenario.run(effort)
-    except (ContenderFailed, LeftBehind, OSError, subprocess.SubprocessError) as failure:
-        print(failure, file=sys.stderr, flush=True)
+    except Exception as failure:
+        expected = isinstance(failure, ContenderFailed | LeftBehind | OSError | subprocess.SubprocessError)
+        print(failure if expected else traceback.format_exc(), file=sys.stderr, flush=True)
         last_words = (str(failure).strip().splitlines() or [""])[-1]
         told = f"{type(failure).__name__}: {last_words[-REASON_CHARACTERS:]}"
         check = Check(claim=scenario.CLAIM, unit="", spread=None, reason=told, broken=True)

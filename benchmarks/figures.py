@@ -118,7 +118,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
-    """All that a scenario has to say; ``notes`` are sentences for the reader, ``curves`` point into ``series``."""
+    """All that a scenario has to say; ``curves`` point into ``series``.
+
+    Attributes:
+        notes: sentences for the reader.
+        obstacle: what stands in the way, for the reader of a promise that is not kept.
+    """
 
     name: str
     title: str
@@ -126,6 +131,7 @@ class ScenarioResult:
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = field(default=())
     curves: tuple[Curve, ...] = ()
+    obstacle: str = ""
 
     def find(self, contender: str, metric: str) -> Series | None:
         return next((one for one in self.series if (one.contender, one.metric) == (contender, metric)), None)

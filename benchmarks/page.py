@@ -7,7 +7,15 @@ from benchmarks.curves import curve_chart
 from benchmarks.figures import ScenarioResult, Verdict
 from benchmarks.load import REPOSITORY
 from benchmarks.record import Run
-from benchmarks.tables import CHECK_HEADINGS, SERIES_HEADINGS, check_row, curve_sentence, markdown_table, series_row
+from benchmarks.tables import (
+    CHECK_HEADINGS,
+    SERIES_HEADINGS,
+    check_row,
+    curve_sentence,
+    markdown_table,
+    series_row,
+    shortfall,
+)
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 CHARTS = REPOSITORY / "docs" / "benchmarks"
@@ -65,6 +73,7 @@ def render_page(run: Run) -> str:
         for check in result.checks
         if check.verdict is not Verdict.FIGURE
     ]
+    missed = [told for result in run.results for check in result.checks if (told := shortfall(result, check))]
     machine = markdown_table(("", ""), [(name, value) for name, value in run.machine.items()])
     parts = [
         INTRODUCTION,
@@ -73,6 +82,7 @@ def render_page(run: Run) -> str:
         "### Promises\n",
         markdown_table(("scenario", *CHECK_HEADINGS), rows) + "\n",
         EXPLANATION,
+        *(("### What falls short\n", "\n".join(f"- {told}" for told in missed) + "\n") if missed else ()),
         "## Scenarios\n",
         *(_scenario(one) for one in run.results),
     ]

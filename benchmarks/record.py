@@ -66,6 +66,7 @@ def _result(entry: Mapping[str, Any]) -> ScenarioResult:
         checks=tuple(_check(one) for one in entry["checks"]),
         notes=tuple(entry["notes"]),
         curves=tuple(_curve(one) for one in entry.get("curves", ())),
+        obstacle=entry.get("obstacle", ""),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.figures import Check, Curve, ScenarioResult, Series, Spread, measured_line
+from benchmarks.figures import Check, Curve, ScenarioResult, Series, Spread, Verdict, measured_line
 
 CHECK_HEADINGS = ("what", "figure", "lowest to highest", "promised", "")
 SERIES_HEADINGS = ("contender", "measured", "median", "lowest to highest")
@@ -36,6 +36,16 @@ def check_row(check: Check) -> tuple[str, ...]:
         return (check.claim, check.reason, "", promised, check.verdict.value)
     figure = with_unit(check.spread.median, check.unit)
     return (check.claim, figure, span(check.spread, check.unit), promised, check.verdict.value)
+
+
+def shortfall(result: ScenarioResult, check: Check) -> str:
+    """By how much a promise is missed, and why; empty where it is kept."""
+    if check.verdict is not Verdict.FAIL or check.spread is None or not check.limit:
+        return ""
+    figure, limit = check.spread.median, check.limit
+    percent = 100 * abs(figure - limit) / limit
+    told = f"{check.claim}: {with_unit(figure, check.unit)} instead of {with_unit(limit, check.unit)}"
+    return f"**{result.title}**, {told}, {percent:.0f} % off. {result.obstacle}".rstrip()
 
 
 def series_row(series: Series) -> tuple[str, ...]:

@@ -5,31 +5,34 @@ import what they need when they run, so that ``rie --help`` and the server's arb
 """
 
 import sys
+from importlib import import_module
+from typing import Final
 
 import click
 
 from rie_server import __version__
-from rie_server.commands.events import events_command
-from rie_server.commands.invoke import invoke_command
-from rie_server.commands.list import list_command
-from rie_server.commands.logs import logs_command
-from rie_server.commands.mappings import mappings_command
-from rie_server.commands.serve import serve_command
 from rie_server.errors import ConfigurationError, RieError
 
+COMMANDS: Final = ("serve", "invoke", "list", "logs", "events", "mappings")
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _CommandsByName(click.Group):
+    """``rie serve`` is ``serve_command`` of ``rie_server.commands.serve``, imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"rie_server.commands.{cmd_name}"), f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=_CommandsByName, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rie", message="%(prog)s %(version)s")
 def rie() -> None:
     """AWS Lambda's execution model on your own machine."""
-
-
-rie.add_command(serve_command)
-rie.add_command(invoke_command)
-rie.add_command(list_command)
-rie.add_command(logs_command)
-rie.add_command(events_command)
-rie.add_command(mappings_command)
 
 
 def main() -> None:

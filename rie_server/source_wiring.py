@@ -1,216 +1,52 @@
-"""Composition root, second page: which kind of event source has which poller, and who looks at a source beforehand.
+"""Composition root, second page: event source mappings. What polls for them is in ``source_kinds``.
 
 A kind that is missing here is refused by nobody and polled by nobody: its mappings say so as their last result.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from rie_server.aws_clients import ServiceClients
 from rie_server.config import Settings
-from rie_server.errors import LambdaError, SourceError
 from rie_server.model.event_source import EventSourceMapping, SourceKind
-from rie_server.pollers.broker_pollers import BrokerPollers
-from rie_server.pollers.change_stream_pollers import ChangeStreamPollers
 from rie_server.pollers.mappings import EventSourceMappings, FunctionExists
-from rie_server.pollers.partition_pollers import PartitionPollers
-from rie_server.pollers.queue_pollers import SqsPollers
-from rie_server.pollers.stream import StreamPollers
-from rie_server.polling import (
-    CheckpointStore,
-    MakePoller,
-    PartitionSource,
-    PollObserver,
-    SourceInspector,
-    StreamSource,
-)
+from rie_server.polling import MappingReporter, Poller
 from rie_server.ports import Clock, Destinations, FunctionCatalog, Invoker
-from rie_server.sources.access import BrokerAccess
-from rie_server.sources.broker_sources import BrokerSources, ClusterSources
-from rie_server.sources.cluster_access import ClusterAccess
-from rie_server.sources.dynamodb_streams import DynamoDbStreamSource
-from rie_server.sources.kafka_access import KafkaAccess
-from rie_server.sources.kinesis import KinesisSource
-from rie_server.sources.kinesis_fan_out import FanOutSource
-from rie_server.sources.sqs import SqsSource
-from rie_server.sources.sqs_inspector import SqsInspector
-from rie_server.sources.stream_inspector import StreamInspector
+from rie_server.source_clients import PollerTools, SourceClients
 from rie_server.stores.checkpoints import DatabaseCheckpointStore
 from rie_server.stores.database import Database
 from rie_server.stores.mapping_leases import DatabaseMappingLeases
 from rie_server.stores.mappings import DatabaseMappingStore
 from rie_server.telemetry.poll_metrics import PollMetrics
 
-# The longest that SQS lets a call wait, and connections: each poller that waits for messages holds one.
-LONG_POLL_SECONDS = 20.0
-QUEUE_CONNECTIONS = 1000
-# Kinesis sends an event every few seconds, also where nothing arrives.
-PUSH_SECONDS = 30.0
-STREAM_CONNECTIONS = 200
+if TYPE_CHECKING:
+    from rie_server.source_kinds import SourceKinds
 
 
-class SourceClients:
-    """Clients of AWS's services for everything that sources ask; ``polls`` is for calls that wait for messages,
-    ``streams`` for those that read shards, ``pushes`` for shards that are sent.
-    """
-
-    def __init__(self) -> None:
-        self.calls = ServiceClients()
-        self.streams = ServiceClients(connections=STREAM_CONNECTIONS, plain_timestamps=True)
-        self.pushes = ServiceClients(
-            long_poll_seconds=PUSH_SECONDS, connections=QUEUE_CONNECTIONS, plain_timestamps=True
-        )
-        self.polls = ServiceClients(long_poll_seconds=LONG_POLL_SECONDS, connections=QUEUE_CONNECTIONS)
-
-    def close(self) -> None:
-        self.calls.close()
-        self.streams.close()
-        self.pushes.close()
-        self.polls.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollerTools:
-    """What pollers are made with.
-
-    Attributes:
-        clock: the server's time, for what AWS calls a window, an age or a backoff.
-        real: for deadlines, long polls and drains.
-        clients: whoever made them closes them.
-        invocations_most: that this server can run at a time.
-    """
-
-    settings: Settings
-    invoker: Invoker
-    catalog: FunctionCatalog
-    observer: PollObserver
-    checkpoints: CheckpointStore
-    destinations: Destinations
-    clock: Clock
-    real: Clock
-    clients: SourceClients
-    invocations_most: int
-
-
-class SourceWiring:
-    """The pollers and inspectors of every kind, by the kind."""
+class _KindsWhenNeeded:
+    """A server without mappings does without the pollers, which are an eighth of all that it would import."""
 
     def __init__(self, tools: PollerTools) -> None:
         self._tools = tools
-        settings, clients = tools.settings, tools.clients.calls
-        self._brokers = BrokerSources(
-            BrokerAccess(clients, dict(settings.mq_endpoints)), clock=tools.real, server_time=tools.clock
-        )
-        self._clusters = ClusterSources(ClusterAccess(clients, dict(settings.documentdb_endpoints)), clock=tools.real)
-        self._kafka_access = KafkaAccess(clients, dict(settings.msk_bootstrap_servers))
+        self._lock = threading.Lock()
+        self._made: SourceKinds | None = None
 
-    def makers(self) -> Mapping[SourceKind, MakePoller]:
-        kafka = self._kafka()
-        return {
-            SourceKind.SQS: self._sqs(),
-            SourceKind.KINESIS: self._streams(self._kinesis_source),
-            SourceKind.DYNAMODB: self._streams(self._dynamodb_source),
-            SourceKind.MSK: kafka,
-            SourceKind.SELF_MANAGED_KAFKA: kafka,
-            SourceKind.MQ: self._mq(),
-            SourceKind.DOCUMENTDB: self._documentdb(),
-        }
+    def make_poller(self, mapping: EventSourceMapping, reporter: MappingReporter) -> Poller:
+        return self._kinds().makers[mapping.kind](mapping, reporter)
 
-    def inspectors(self) -> Mapping[SourceKind, SourceInspector]:
-        tools = self._tools
-        return {
-            SourceKind.SQS: SqsInspector(clients=tools.clients.polls, catalog=tools.catalog, real=tools.real),
-            SourceKind.KINESIS: StreamInspector(self._kinesis_source),
-            SourceKind.DYNAMODB: StreamInspector(self._dynamodb_source),
-            SourceKind.MQ: self._brokers,
-            SourceKind.DOCUMENTDB: self._clusters,
-        }
+    def check(self, mapping: EventSourceMapping) -> None:
+        """See ``SourceInspector``."""
+        inspector = self._kinds().inspectors.get(mapping.kind)
+        if inspector is not None:
+            inspector.check(mapping)
 
-    def _sqs(self) -> MakePoller:
-        tools = self._tools
+    def _kinds(self) -> "SourceKinds":
+        from rie_server.source_kinds import SourceKinds  # noqa: PLC0415 - see above
 
-        def make_source(mapping: EventSourceMapping) -> SqsSource:
-            return SqsSource(mapping.source_arn or "", clients=tools.clients.polls, real=tools.real)
-
-        return SqsPollers(
-            make_source=make_source,
-            invoker=tools.invoker,
-            observer=tools.observer,
-            clock=tools.clock,
-            real=tools.real,
-            batches_most=tools.invocations_most,
-        )
-
-    def _streams(self, source_of: Callable[[EventSourceMapping], StreamSource]) -> MakePoller:
-        tools = self._tools
-        return StreamPollers(
-            source_of=source_of,
-            invoker=tools.invoker,
-            checkpoints=tools.checkpoints,
-            destinations=tools.destinations,
-            observer=tools.observer,
-            clock=tools.clock,
-            real=tools.real,
-        )
-
-    def _kinesis_source(self, mapping: EventSourceMapping) -> StreamSource:
-        def role() -> str:
-            """Of the function, if there is one now: without it no event is sent anyway."""
-            with suppress(LambdaError):
-                return self._tools.catalog.resolve(mapping.function).role
-            return ""
-
-        arn, clients = mapping.source_arn or "", self._tools.clients
-        polled = KinesisSource(arn, role=role, clients=clients.streams)
-        return FanOutSource(arn, polled=polled, clients=clients.pushes) if "/consumer/" in arn else polled
-
-    def _dynamodb_source(self, mapping: EventSourceMapping) -> DynamoDbStreamSource:
-        return DynamoDbStreamSource(mapping.source_arn or "", clients=self._tools.clients.streams)
-
-    def _kafka(self) -> MakePoller:
-        tools, access = self._tools, self._kafka_access
-
-        def make_source(mapping: EventSourceMapping) -> PartitionSource:
-            try:
-                from rie_server.sources.kafka import KafkaSource  # noqa: PLC0415 - an extra
-                from rie_server.sources.kafka_schemas import schema_decoding  # noqa: PLC0415
-            except ImportError:
-                raise SourceError(
-                    "Kafka needs confluent-kafka: pip install 'rie-server[kafka]'", passes=False
-                ) from None
-            decode = schema_decoding(mapping, tools.clients.calls)
-            return KafkaSource(mapping, lambda: access.enter(mapping), decode=decode)
-
-        return PartitionPollers(
-            make_source=make_source,
-            invoker=tools.invoker,
-            destinations=tools.destinations,
-            observer=tools.observer,
-            clock=tools.clock,
-            real=tools.real,
-        )
-
-    def _mq(self) -> MakePoller:
-        tools = self._tools
-        return BrokerPollers(
-            make_source=self._brokers,
-            invoker=tools.invoker,
-            observer=tools.observer,
-            clock=tools.clock,
-            real=tools.real,
-        )
-
-    def _documentdb(self) -> MakePoller:
-        tools = self._tools
-        return ChangeStreamPollers(
-            make_source=self._clusters,
-            invoker=tools.invoker,
-            checkpoints=tools.checkpoints,
-            observer=tools.observer,
-            clock=tools.clock,
-            real=tools.real,
-        )
+        with self._lock:
+            if self._made is None:
+                self._made = SourceKinds(self._tools)
+            return self._made
 
 
 def make_mappings(
@@ -234,7 +70,7 @@ def make_mappings(
     Args:
         owner, is_gone, is_elsewhere: of servers that share the database; see ``event_wiring``.
     """
-    wiring = SourceWiring(
+    kinds = _KindsWhenNeeded(
         PollerTools(
             settings=settings,
             invoker=invoker,
@@ -250,8 +86,8 @@ def make_mappings(
     )
     return EventSourceMappings(
         store=DatabaseMappingStore(database),
-        makers=wiring.makers(),
-        inspectors=wiring.inspectors(),
+        makers=dict.fromkeys(SourceKind, kinds.make_poller),
+        inspectors=dict.fromkeys(SourceKind, kinds),
         function_exists=function_exists,
         on_gone=metrics.forget,
         real=real,

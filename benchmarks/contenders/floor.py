@@ -18,7 +18,13 @@ NAME = "floor"
 
 
 @contextmanager
-def floor(*, environments: int = 1, handler: str = "hello", warm: Load | None = None) -> Iterator[Contender]:
+def floor(
+    *, environments: int = 1, handler: str = "hello", warm: Load | None = None, fresh: bool = False
+) -> Iterator[Contender]:
+    """
+    Args:
+        fresh: nothing is run beforehand; the runtimes may not have asked for their first invocation yet.
+    """
     port = free_port()
     with private_folder() as folder, ended_at_last() as processes:
         server = ChildProcess(
@@ -35,5 +41,6 @@ def floor(*, environments: int = 1, handler: str = "hello", warm: Load | None = 
                 ChildProcess(command, environment=variables, folder=folder, log_name=f"runtime-{number}.log")
             )
         target = Target(host=LOOPBACK, port=port, path="/2015-03-31/functions/bench/invocations")
-        run_load(target, warm or Load(clients=max(2, environments), requests=20 * environments))
+        if not fresh:
+            run_load(target, warm or Load(clients=max(2, environments), requests=20 * environments))
         yield Contender(name=NAME, target=target, processes=tuple(processes))

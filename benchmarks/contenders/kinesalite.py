@@ -13,7 +13,7 @@ from benchmarks.contenders.contender import ended_at_last, private_folder
 from benchmarks.processes import ChildProcess, clean_environment, free_port
 
 _SCRIPT = """
-const server = require('kinesalite')({createStreamMs: 20, deleteStreamMs: 20})
+const server = require('kinesalite')({createStreamMs: 20, deleteStreamMs: 20, shardLimit: 100})
 server.listen(Number(process.argv[1]), '127.0.0.1')
 """
 

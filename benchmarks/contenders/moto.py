@@ -47,8 +47,8 @@ ENTRYPOINT []
 
 
 @contextmanager
-def moto(variables: Mapping[str, str] | None = None) -> Iterator[tuple[int, str]]:
-    """The port of a server that answers, and a role that its functions can have.
+def moto_process(variables: Mapping[str, str] | None = None) -> Iterator[tuple[ChildProcess, int]]:
+    """A server that answers, and its port.
 
     Args:
         variables: further ones of its process.
@@ -63,7 +63,14 @@ def moto(variables: Mapping[str, str] | None = None) -> Iterator[tuple[int, str]
     with private_folder() as folder, ended_at_last() as processes:
         process = ChildProcess(command, environment=clean_environment(**(variables or {})), folder=folder)
         processes.append(process)
-        process.listens_on(port)
+        process.wait_until(lambda: _answers(port))
+        yield process, port
+
+
+@contextmanager
+def moto(variables: Mapping[str, str] | None = None) -> Iterator[tuple[int, str]]:
+    """The port of a server, and a role that its functions can have; else as ``moto_process``."""
+    with moto_process(variables) as (_, port):
         iam = boto3.client(
             "iam",
             endpoint_url=f"http://{LOOPBACK}:{port}",
@@ -107,12 +114,23 @@ def _contender(name: str, port: int, role: str, warm: Load) -> Contender:
 
 
 def _post(port: int, path: str, document: object, *, expected: int) -> None:
+    status, content = _ask(port, "POST", path, json.dumps(document))
+    if status != expected:
+        raise ContenderFailed(f"POST {path}: {status} {content[:300]!r}")
+
+
+def _answers(port: int) -> bool:
+    try:
+        return _ask(port, "GET", FUNCTIONS_PATH)[0] == 200
+    except OSError:
+        return False
+
+
+def _ask(port: int, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=60)
     try:
-        connection.request("POST", path, json.dumps(document), {"Content-Type": "application/json", **HEADERS})
+        connection.request(method, path, body, {"Content-Type": "application/json", **HEADERS})
         reply = connection.getresponse()
-        content = reply.read()
+        return reply.status, reply.read()
     finally:
         connection.close()
-    if reply.status != expected:
-        raise ContenderFailed(f"POST {path}: {reply.status} {content[:300]!r}")

@@ -11,6 +11,7 @@ from benchmarks.scenarios import (
     cold_start_docker,
     cold_start_process,
     control_plane,
+    dynamodb_streams,
     environments,
     growth,
     idle_environments,
@@ -55,6 +56,7 @@ SCENARIOS: tuple[ModuleType, ...] = (
     sqs,
     idle_mappings,
     kinesis,
+    dynamodb_streams,
     kafka,
     rabbitmq,
 )

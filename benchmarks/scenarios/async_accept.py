@@ -18,7 +18,7 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "async_accept"
 TITLE = "Accepting asynchronous events, with durable commits"
-CLAIM = "at least 0.50 of bare SQLite's inserts per second with 32 clients"
+CLAIM = "at least 0.60 of bare SQLite's inserts per second with 32 clients"
 BARE = "bare SQLite"
 FUNCTION = "bench"
 CLIENTS = 32
@@ -29,6 +29,10 @@ GROWTH_EVENTS = 32
 GROWTH_PAYLOAD_BYTES = 256 * 1024
 WARMUP_EVENTS = 1000
 REQUESTS_AT_MOST = 1_000_000
+OBSTACLE = (
+    "Most of the server's time for an event is HTTP and the invocation's checks, which bare SQLite does without, "
+    "and the client takes processor time of its own, too."
+)
 NOTES = (
     f"'{BARE}' inserts from its own threads: alone with a commit for each row, together with one for all that wait.",
     "The server's events come by HTTP from a process of its own that takes its share of the machine's processors.",
@@ -43,8 +47,9 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            ratio_check(series, metric=TOGETHER, of=SERVER, to=BARE, limit=0.50, at_least=True),
+            ratio_check(series, metric=TOGETHER, of=SERVER, to=BARE, limit=0.60, at_least=True),
             ratio_check(series, metric=ALONE, of=SERVER, to=BARE),
             limit_check(f"{P50_ALONE}, of the 202", result.find(SERVER, P50_ALONE)),
             limit_check(f"{P50_TOGETHER}, of the 202", result.find(SERVER, P50_TOGETHER)),

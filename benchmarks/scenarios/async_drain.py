@@ -1,4 +1,5 @@
-"""A full queue and four environments: how fast the events are run, next to synchronous callers of the same server.
+"""A full queue and four environments: how fast the events are run, next to synchronous callers of the same server, and
+whether that depends on how many there are.
 
 The environments are held while the queue is filled; the clock starts when they are let go and stops when the last event
 has ended and left the queue. Nobody looks at the server meanwhile.
@@ -7,8 +8,9 @@ has ended and left the queue. Nobody looks at the server meanwhile.
 import time
 from functools import partial
 
+from benchmarks.contenders.server import NAME as SERVER
 from benchmarks.contenders.server import Server, running_server
-from benchmarks.figures import ScenarioResult, ratio_check
+from benchmarks.figures import Curve, ScenarioResult, line_through, ratio_check
 from benchmarks.gate import HANDLER, SHUT_SECONDS_AT_MOST, shut_gate
 from benchmarks.load import Load, event_load, run_load
 from benchmarks.processes import ContenderFailed
@@ -16,18 +18,25 @@ from benchmarks.rounds import Effort, Metrics, interleaved, throughput
 
 NAME = "async_drain"
 TITLE = "Running queued events, four environments"
-CLAIM = "at least 0.70 of the synchronous invocations per second"
+CLAIM = "at least 0.80 of the synchronous invocations per second"
 FUNCTION = "bench"
 ENVIRONMENTS = 4
 CLIENTS = 16
 SYNCHRONOUS, QUEUED = "synchronous", "queued events"
 METRIC = "invocations per second"
+SHARES = (0.05, 0.2, 0.5)
+OBSTACLE = (
+    "An event is claimed and removed by the database's thread, which takes the interpreter from the loop: the "
+    "server's processor time for it is half as much again as for a synchronous invocation."
+)
 REQUESTS_AT_MOST = 1_000_000
 ROUNDS_AT_MOST = 5
 DRAIN_SECONDS_AT_MOST = 50.0
 
 
 def run(effort: Effort) -> ScenarioResult:
+    depths = {int(effort.queued_events * share): _named(int(effort.queued_events * share)) for share in SHARES}
+    depths[effort.queued_events] = QUEUED
     load = Load(clients=CLIENTS, requests=REQUESTS_AT_MOST, seconds=effort.seconds)
     with running_server(max_environments=ENVIRONMENTS) as ours:
         ours.create_function(FUNCTION, HANDLER)
@@ -36,22 +45,29 @@ def run(effort: Effort) -> ScenarioResult:
         measures = {
             SYNCHRONOUS: partial(throughput, ours.as_contender(FUNCTION), load),
             QUEUED: partial(drain, ours, events=effort.queued_events),
+            **{name: partial(drain, ours, events=events) for events, name in depths.items() if name != QUEUED},
         }
         series = interleaved(measures, rounds=min(effort.rounds, ROUNDS_AT_MOST))
     return ScenarioResult(
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            ratio_check(series, metric=METRIC, of=QUEUED, to=SYNCHRONOUS, limit=0.70, at_least=True),
+            ratio_check(series, metric=METRIC, of=QUEUED, to=SYNCHRONOUS, limit=0.80, at_least=True),
             ratio_check(series, metric="server's processor time", of=QUEUED, to=SYNCHRONOUS),
         ),
         notes=(
-            f"{effort.queued_events:,} events in each round; {CLIENTS} synchronous clients.",
+            f"'{QUEUED}' are {effort.queued_events:,} in each round; there are {CLIENTS} synchronous clients.",
             "Synchronous callers take processor time of their own, which the queue has for itself.",
             "Each event is claimed from the database, run, and removed from it, durably.",
         ),
+        curves=(Curve(dimension="events in the queue", figure=METRIC, lines=(line_through(SERVER, METRIC, depths),)),),
     )
+
+
+def _named(events: int) -> str:
+    return f"{QUEUED}, {events:,}"
 
 
 def drain(server: Server, *, events: int) -> Metrics:

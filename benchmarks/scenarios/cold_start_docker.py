@@ -32,7 +32,7 @@ from benchmarks.scenarios.cold_start_process import first_invocation_ms
 
 NAME = "cold_start_docker"
 TITLE = "Cold start as a container"
-CLAIM = "at most 1.3 times docker run to its first next"
+CLAIM = "at most 1.2 times docker run to its first next"
 METRIC = "cold start"
 ANCHOR = "docker run"
 
@@ -61,7 +61,7 @@ def run(effort: Effort) -> ScenarioResult:
         title=TITLE,
         series=series,
         checks=(
-            ratio_check(series, metric=METRIC, of=SERVER, to=ANCHOR, limit=1.3),
+            ratio_check(series, metric=METRIC, of=SERVER, to=ANCHOR, limit=1.2),
             ratio_check(series, metric=METRIC, of=SERVER, to=SAM, reason=missed.get(SAM, "")),
             ratio_check(series, metric=METRIC, of=SERVER, to=MOTO, reason=missed.get(MOTO, "")),
         ),

@@ -24,7 +24,7 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "cold_start_process"
 TITLE = "Cold start as a process"
-CLAIM = "at most 1.5 times a bare runtime to its first next"
+CLAIM = "at most 1.2 times a bare runtime to its first next"
 METRIC = "cold start"
 FIRST_INVOCATION = Load(requests=1, warmup_requests=0)
 
@@ -50,7 +50,7 @@ def run(effort: Effort) -> ScenarioResult:
         title=TITLE,
         series=series,
         checks=(
-            ratio_check(series, metric=METRIC, of="server", to="bare runtime", limit=1.5),
+            ratio_check(series, metric=METRIC, of="server", to="bare runtime", limit=1.2),
             ratio_check(series, metric=METRIC, of="server", to="emulator", reason=unavailable),
         ),
         notes=("The server's and the emulator's figures end at the caller's reply, the bare runtime's at its next.",),

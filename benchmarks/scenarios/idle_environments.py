@@ -1,71 +1,94 @@
-"""Two hundred environments stand by: does a warm invocation notice, and what does each cost the server?"""
+"""Environments stand by: does a warm invocation notice, and what does each cost the server?
+
+One server for each number of them; all stand by while one is measured.
+"""
 
 import json
 import time
+from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.contenders.contender import RUNTIME_MODULE, Contender, private_folder
 from benchmarks.contenders.server import NAME as SERVER
 from benchmarks.contenders.server import Server, running_server
-from benchmarks.figures import ScenarioResult, Series, limit_check, ratio_check
+from benchmarks.figures import Curve, ScenarioResult, Series, limit_check, line_through, ratio_check
 from benchmarks.load import Load, run_load
 from benchmarks.processes import command_line, descendants, proportional_memory_mb
 from benchmarks.rounds import Effort, interleaved, latencies
+from benchmarks.scenarios.many_functions import SHARED_PAGES
 
 NAME = "idle_environments"
 TITLE = "Warm invocation among idle environments, one client"
-CLAIM = "figures only"
+CLAIM = "at most 1 MB of the server's memory for each"
 FUNCTION = "bench"
 SETTLE_SECONDS = 1.0
-MEMORY = "server's memory for each idle environment (PSS)"
+P50 = "p50"
+MEMORY, MEMORY_OF_EACH = "server's memory (PSS)", "server's memory for each idle environment (PSS)"
+SHARES = (0.0, 0.1, 0.4, 1.0)
 
 
 def run(effort: Effort) -> ScenarioResult:
     load = Load(requests=effort.requests, seconds=effort.seconds * 2)
-    crowd = f"{SERVER}, {effort.idle_environments} idle"
-    with (
-        running_server(max_environments=1) as alone,
-        running_server(max_environments=effort.idle_environments + 8) as crowded,
-    ):
-        for one in (alone, crowded):
+    idle = [int(effort.idle_environments * share) for share in SHARES]
+    with ExitStack() as stack:
+        servers = {}
+        for number in idle:
+            one = stack.enter_context(running_server(max_environments=number + 8))
             one.create_function(FUNCTION)
             run_load(one.target(FUNCTION), Load(requests=20))
-        per_environment = _add_idle_environments(crowded, effort.idle_environments)
+            if number:
+                _add_idle_environments(one, number)
+            servers[named(number)] = one
+        time.sleep(SETTLE_SECONDS)
+        memory_mb = {name: _server_memory_mb(one) for name, one in servers.items()}
         measures = {
-            SERVER: partial(latencies, _named(alone, SERVER), load),
-            crowd: partial(latencies, _named(crowded, crowd), load),
+            name: partial(latencies, Contender(name=name, target=one.target(FUNCTION), processes=(one.process,)), load)
+            for name, one in servers.items()
         }
         series = interleaved(measures, rounds=effort.rounds)
-        standing = _environments(crowded)
-    memory = Series(contender=crowd, metric=MEMORY, unit="KB", values=(per_environment,))
+        standing = _environments(servers[named(idle[-1])])
+    names = {number: named(number) for number in idle}
+    series = (*series, *_memory(memory_mb, idle))
     return ScenarioResult(
         name=NAME,
         title=TITLE,
-        series=(*series, memory),
-        checks=(ratio_check(series, metric="p50", of=crowd, to=SERVER), limit_check(MEMORY, memory)),
-        notes=(f"{standing} environments stood by at the end.",),
+        series=series,
+        checks=(
+            ratio_check(series, metric=P50, of=named(idle[-1]), to=named(0)),
+            limit_check(MEMORY_OF_EACH, series[-1], limit=1024.0),
+        ),
+        notes=(f"{standing} environments stood by at the end in the last server.", SHARED_PAGES),
+        curves=tuple(
+            Curve(dimension="idle environments", figure=metric, lines=(line_through(SERVER, metric, names),))
+            for metric in (P50, MEMORY)
+        ),
     )
 
 
-def _named(server: Server, name: str) -> Contender:
-    return Contender(name=name, target=server.target(FUNCTION), processes=(server.process,))
+def named(idle: int) -> str:
+    return f"{SERVER}, {idle} idle" if idle else SERVER
+
+
+def _memory(memory_mb: dict[str, float], idle: list[int]) -> list[Series]:
+    of_each = (memory_mb[named(idle[-1])] - memory_mb[named(0)]) * 1024 / idle[-1]
+    return [
+        *(Series(contender=name, metric=MEMORY, unit="MB", values=(mb,)) for name, mb in memory_mb.items()),
+        Series(contender=named(idle[-1]), metric=MEMORY_OF_EACH, unit="KB", values=(of_each,)),
+    ]
 
 
 def _environments(server: Server) -> int:
     return sum(RUNTIME_MODULE in command_line(one.pid) for one in descendants(server.process.pid))
 
 
-def _add_idle_environments(server: Server, environments: int) -> float:
-    """Holds that many invocations at once, then lets them all end; returns the memory for each in KB."""
+def _add_idle_environments(server: Server, environments: int) -> None:
+    """Holds that many invocations at once, then lets them all end."""
     server.create_function("held", "hold")
-    before = _server_memory_mb(server)
     with private_folder() as arrivals:
         arrivals.chmod(0o777)  # functions may run as somebody else
         event = json.dumps({"arrivals": str(arrivals), "together": environments})
         load = Load(clients=environments, requests=environments, warmup_requests=0, body=event)
         run_load(server.target("held"), load)
-    time.sleep(SETTLE_SECONDS)
-    return (_server_memory_mb(server) - before) * 1024 / environments
 
 
 def _server_memory_mb(server: Server) -> float:

@@ -11,7 +11,12 @@ from benchmarks.rounds import throughput as measure_throughput
 
 NAME = "throughput"
 TITLE = "Sixteen clients, eight environments"
-CLAIM = "at least 0.60 of the floor's invocations per second"
+CLAIM = "at least 0.75 of the floor's invocations per second"
+OBSTACLE = (
+    "Client, server and runtimes share the processors, so what counts is the sum of their times: the floor's server "
+    "takes a third of ours, which writes START, END and REPORT, measures memory and keeps the environment's state. "
+    "Both send as many replies, and sending is a third of the server's time."
+)
 CLIENTS = 16
 ENVIRONMENTS = 8
 NOTES = (
@@ -32,8 +37,9 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            ratio_check(series, metric=metric, of="server", to="floor", limit=0.60, at_least=True),
+            ratio_check(series, metric=metric, of="server", to="floor", limit=0.75, at_least=True),
             ratio_check(series, metric="server's processor time", of="server", to="floor"),
             ratio_check(series, metric="processor time in all", of="floor", to="server"),
             ratio_check(series, metric=metric, of="emulator", to="floor", reason="it cannot take overlapping requests"),

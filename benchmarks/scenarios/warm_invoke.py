@@ -15,7 +15,11 @@ from benchmarks.rounds import Effort, interleaved, latencies
 
 NAME = "warm_invoke"
 TITLE = "Warm synchronous invocation, one client"
-CLAIM = "p50 at or below the emulator's"
+CLAIM = "p50 at most 0.75 of the emulator's, p99 at most its p99"
+OBSTACLE = (
+    "Half of an invocation is the runtime and the client, which are the same for both; what is left of the server's "
+    "own part is the log, the figures of REPORT and the state machine, a microsecond here and there."
+)
 
 
 def run(effort: Effort) -> ScenarioResult:
@@ -41,9 +45,10 @@ def run(effort: Effort) -> ScenarioResult:
         name=NAME,
         title=TITLE,
         series=series,
+        obstacle=OBSTACLE,
         checks=(
-            ratio_check(series, metric="p50", of="server", to="emulator", limit=1.0, reason=unavailable),
-            ratio_check(series, metric="p99", of="server", to="emulator", reason=unavailable),
+            ratio_check(series, metric="p50", of="server", to="emulator", limit=0.75, reason=unavailable),
+            ratio_check(series, metric="p99", of="server", to="emulator", limit=1.0, reason=unavailable),
             ratio_check(series, metric="p50", of="server", to="floor"),
             ratio_check(series, metric="p50", of="server", to=NOTHING_RUN, reason=no_moto),
         ),

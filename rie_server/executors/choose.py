@@ -1,18 +1,15 @@
 """Chooses what runs functions, by the ``RIE_EXECUTOR`` setting, and says what it chose. Thread-safe.
 
 ``auto`` takes Docker for whatever it can run there, and processes for zip functions otherwise: where no engine answers,
-or where there is no image for the runtime.
+or where there is no image for the runtime. Whoever runs processes alone does not import what Docker needs.
 """
 
 from typing import Protocol, TypeVar
 
 from rie_server.config import Settings
 from rie_server.errors import EnvironmentStartError
-from rie_server.executors.docker import DockerExecutor
 from rie_server.executors.process import ProcessExecutor
-from rie_server.model.environment import EnvironmentSpec
-from rie_server.model.function import FunctionVersion
-from rie_server.ports import Clock, EnvironmentObserver, Executor, ImagePreparer, RunningEnvironment, RuntimeEndpoints
+from rie_server.ports import Clock, Executor, ImagePreparer, RuntimeEndpoints
 
 
 class ChosenExecutor(Executor, Protocol):
@@ -47,67 +44,7 @@ class OnlyProcesses(ProcessExecutor):
         return None
 
 
-class OnlyDocker(DockerExecutor):
-    @property
-    def images(self) -> ImagePreparer:
-        return self
-
-    @property
-    def choice(self) -> str:
-        reason = self.unavailable()
-        return "functions run in Docker containers" if reason is None else f"functions cannot run now: {reason}"
-
-
-class AutoExecutor:
-    """Docker where it can, else processes; decided anew for every start, because an engine may come or go."""
-
-    name = "auto"
-
-    def __init__(self, *, docker: DockerExecutor, process: ProcessExecutor) -> None:
-        self._docker = docker
-        self._process = process
-
-    @property
-    def images(self) -> ImagePreparer:
-        return self._docker
-
-    @property
-    def choice(self) -> str:
-        reason = self._docker.unavailable()
-        if reason is None:
-            return "functions run in Docker containers, zip functions without a runtime image as processes"
-        return f"zip functions run as processes; images cannot run: {reason}"
-
-    def start(self, spec: EnvironmentSpec, observer: EnvironmentObserver) -> RunningEnvironment:
-        return self._executor_of(spec.function).start(spec, observer)
-
-    def supports(self, function: FunctionVersion) -> str | None:
-        in_docker = self._docker.supports(function)
-        if in_docker is None:
-            return None
-        as_process = self._process.supports(function)
-        if as_process is None:
-            return None
-        return in_docker if function.image_uri is not None else f"{as_process}; {in_docker}"
-
-    def remove_orphans(self) -> int:
-        return self._process.remove_orphans() + self._docker.remove_orphans()
-
-    def close(self) -> None:
-        self._docker.close()
-        self._process.close()
-
-    def bridge_gateway(self) -> str | None:
-        return self._docker.bridge_gateway()
-
-    def _executor_of(self, function: FunctionVersion) -> Executor:
-        if function.image_uri is not None or self._docker.supports(function) is None:
-            return self._docker
-        return self._process
-
-
 _Process = TypeVar("_Process", bound=ProcessExecutor)
-_Docker = TypeVar("_Docker", bound=DockerExecutor)
 
 
 def choose_executor(
@@ -123,14 +60,11 @@ def choose_executor(
             lambda_url=settings.lambda_url,
         )
 
-    def docker(kind: type[_Docker]) -> _Docker:
-        image = settings.runtime_image
-        return kind(server_id=server_id, owner=owner, runtime_image=image, endpoints=endpoints, clock=clock)
+    if settings.executor == "process":
+        return process(OnlyProcesses)
+    from rie_server.executors.docker_choices import AutoExecutor, OnlyDocker  # noqa: PLC0415 - see above
 
-    match settings.executor:
-        case "process":
-            return process(OnlyProcesses)
-        case "docker":
-            return docker(OnlyDocker)
-        case _:
-            return AutoExecutor(docker=docker(DockerExecutor), process=process(ProcessExecutor))
+    docker = OnlyDocker(
+        server_id=server_id, owner=owner, runtime_image=settings.runtime_image, endpoints=endpoints, clock=clock
+    )
+    return docker if settings.executor == "docker" else AutoExecutor(docker=docker, process=process(ProcessExecutor))

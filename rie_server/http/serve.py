@@ -5,6 +5,7 @@ and lets a reload bring new code in.
 """
 
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -96,6 +97,9 @@ def serve(
     _raise_file_limit()
     application = Application(settings, build_path=build_path, app_path=app_path, log_level=log_level)
     arbiter_pid = os.getpid()
+    # Pages that the collector does not write to stay shared with the worker.
+    gc.collect()
+    gc.freeze()
     try:
         application.run()
     except SystemExit as end:

@@ -5,12 +5,16 @@ costs more than the row does. Thread-safe.
 """
 
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 
 from rie_server.ports import OnDurable
 from rie_server.stores.database import Database
+
+# Writes rows that were gathered; runs again for each alone where it fails.
+WriteRows = Callable[[Connection, Sequence[dict[str, Any]]], None]
 
 
 class _Gathering:
@@ -22,11 +26,11 @@ class _Gathering:
 
 
 class Batch:
-    """One statement over many rows. If it fails, each row is tried alone, so that one takes no neighbour with it."""
+    """Many rows written at once. If that fails, each row is tried alone, so that one takes no neighbour with it."""
 
-    def __init__(self, database: Database, statement: Executable, *, can_wait: bool = False) -> None:
+    def __init__(self, database: Database, write: WriteRows, *, can_wait: bool = False) -> None:
         self._database = database
-        self._statement = statement
+        self._write = write
         self._can_wait = can_wait
         self._lock = threading.Lock()
         self._open: _Gathering | None = None
@@ -45,7 +49,7 @@ class Batch:
             with self._lock:
                 if self._open is gathering:
                     self._open = None
-            connection.execute(self._statement, gathering.rows)
+            self._write(connection, gathering.rows)
 
         self._database.submit(work, lambda _, error: self._done(gathering, error), can_wait=self._can_wait)
 

@@ -60,7 +60,12 @@ _held = (
     events.c.state == CLAIMED,
 )
 _save = update(events).where(*_held)
-_remove = delete(events).where(*_held)
+# One statement for all of them, because SQLite's driver hands the interpreter over and back for each that it runs.
+_remove = delete(events).where(
+    events.c.request_id.in_(bindparam("sought", expanding=True)),
+    events.c.lease_owner == bindparam("owner"),
+    events.c.state == CLAIMED,
+)
 _renew = (
     update(events)
     .where(events.c.state == CLAIMED, events.c.lease_owner == bindparam("owner"))
@@ -83,9 +88,9 @@ class DatabaseEventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._additions = Batch(database, _insert_untouched)
+        self._additions = Batch(database, _add_rows)
         # Whoever has run an event goes on without waiting for this.
-        self._removals = Batch(database, _remove, can_wait=True)
+        self._removals = Batch(database, _remove_rows, can_wait=True)
 
     def add(self, event: QueuedEvent, on_durable: OnDurable) -> None:
         if is_untouched(event):
@@ -152,3 +157,16 @@ class DatabaseEventStore:
                 return
             yield from (event_of(row) for row in rows)
             after = rows[-1].sequence
+
+
+def _add_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(_insert_untouched, list(rows))
+
+
+def _remove_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    held: dict[str, list[str]] = {}
+    for row in rows:
+        held.setdefault(row["owner"], []).append(row["sought"])
+    for owner, request_ids in held.items():
+        for start in range(0, len(request_ids), _ROWS_PER_STATEMENT):
+            connection.execute(_remove, {"sought": request_ids[start : start + _ROWS_PER_STATEMENT], "owner": owner})

@@ -281,4 +281,4 @@ def test_a_server_that_cannot_start_says_why_in_one_line_and_gives_up(served: Ca
 def test_the_arbiter_does_not_import_the_application() -> None:
     code = "import sys, rie_server.http.serve, rie_server.http.worker; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"flask", "werkzeug", "boto3", "botocore", "sqlalchemy", "uvloop", "httptools"} & set(loaded)
+    assert not {"flask", "werkzeug", "boto3", "botocore", "sqlalchemy", "uvloop", "httptools", "asyncio"} & set(loaded)

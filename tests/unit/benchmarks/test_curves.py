@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from benchmarks.curves import PLOT_HEIGHT, Axis, curve_chart
-from benchmarks.figures import Curve, Line, Point, ScenarioResult, Series
+from benchmarks.figures import Curve, Line, Point, ScenarioResult, Series, measured_line
 from benchmarks.page import charts_of, render_page
 from benchmarks.record import Run, from_document, to_document
+from benchmarks.scenarios import growth, idle_mappings, many_functions
 from benchmarks.tables import curve_sentence, scenario_text
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -99,3 +100,38 @@ def test_the_page_shows_each_curve_with_its_sentence():
     page = render_page(RUN)
     assert "![Grows](benchmarks/environments.svg)" in page
     assert curve_sentence(RESULT, CURVE) in page
+
+
+def grown(scenario, sizes, metrics):
+    """A scenario's result where each size has a figure of each metric."""
+    series = [
+        Series(contender=scenario.named(size), metric=metric, unit="", values=(float(size),))
+        for metric in metrics
+        for size in sizes
+    ]
+    return scenario._result(tuple(series))
+
+
+def test_growth_of_functions_and_of_mappings_is_drawn_from_first_to_last():
+    more = many_functions.MEMORY_OF_EACH
+    functions = grown(
+        many_functions,
+        many_functions.FUNCTIONS,
+        (many_functions.P50, many_functions.START, many_functions.MEMORY, more),
+    )
+    mappings = grown(idle_mappings, idle_mappings.MAPPINGS, (idle_mappings.CPU, idle_mappings.MEMORY))
+    assert len(charts_of(functions)) == 3
+    assert len(charts_of(mappings)) == 2
+    for result in (functions, mappings):
+        for curve in result.curves:
+            assert all(len(measured_line(result, one)) == 4 for one in curve.lines)
+
+
+def test_what_is_promised_of_fifty_mappings_is_held_against_fifty():
+    (promised, _) = grown(idle_mappings, idle_mappings.MAPPINGS, (idle_mappings.CPU, idle_mappings.MEMORY)).checks
+    assert (promised.spread.median, promised.limit) == (50.0, 5.0)
+
+
+def test_throughput_grows_with_as_many_clients_as_environments():
+    names = [f"{clients}, {environments}" for clients, environments in growth.POINTS]
+    assert growth._as_many_of_both(names) == {1.0: "1, 1", 4.0: "4, 4", 16.0: "16, 16", 64.0: "64, 64"}

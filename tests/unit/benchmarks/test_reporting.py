@@ -1,6 +1,7 @@
 """What was measured reaches the terminal, the record and the page unchanged."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -63,6 +64,17 @@ def test_the_page_of_the_repository_was_generated_by_this_code():
     assert PAGE.read_text(encoding="utf-8").startswith(INTRODUCTION)
 
 
+def test_the_page_says_by_how_much_a_promise_is_missed_and_why():
+    missed = replace(
+        RUN.results[0],
+        checks=(ratio_check(SERIES, metric="p50", of="server", to="emulator", limit=0.4),),
+        obstacle="Physics.",
+    )
+    page = render_page(replace(RUN, results=(missed,)))
+    assert "- **Warm**, p50: server / emulator: 0.50 instead of 0.40, 25 % off. Physics." in page
+    assert "What falls short" not in render_page(RUN)
+
+
 def test_the_terminal_shows_a_scenario_with_its_reason():
     text = scenario_text(RUN.results[1])
     assert "no Docker engine answers" in text
@@ -121,6 +133,17 @@ def test_a_scenario_that_breaks_is_a_failure_and_the_others_are_still_measured(c
     assert "Traceback" not in told.out
     assert "Traceback" in told.err
     assert command._sum_up(run) == 1
+
+
+def test_a_scenario_with_a_fault_of_its_own_is_a_failure_with_its_traceback(capsys):
+    def breaks(_effort):
+        raise KeyError("batch")
+
+    broken = SimpleNamespace(NAME="broken", TITLE="Broken", CLAIM="holds", run=breaks)
+    assert command._sum_up(command._run([broken], "quick")) == 1
+    told = capsys.readouterr()
+    assert "KeyError: 'batch'" in told.out
+    assert "Traceback" in told.err
 
 
 def test_a_run_that_keeps_its_promises_ends_well(capsys):

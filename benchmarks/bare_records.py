@@ -1,6 +1,6 @@
-"""A bare loop of boto3 over a stream: the least that can read its records.
+"""A bare loop of boto3 over a stream of Kinesis or DynamoDB: the least that can read its records.
 
-``python -m benchmarks.bare_kinesis`` reads one plan (JSON) from standard input and writes one outcome (JSON) to
+``python -m benchmarks.bare_records`` reads one plan (JSON) from standard input and writes one outcome (JSON) to
 standard output: ``GetRecords`` of one shard after the other, until ``records`` have come.
 """
 
@@ -12,32 +12,45 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+REGION = "us-east-1"
 
-def kinesis_client(url: str) -> Any:
+
+def aws_client(service: str, url: str) -> Any:
+    """A client of an emulator at ``url``; the caller closes it."""
     return boto3.client(
-        "kinesis",
+        service,
         endpoint_url=url,
-        region_name="us-east-1",
+        region_name=REGION,
         aws_access_key_id="local",
         aws_secret_access_key="local",
         config=Config(retries={"max_attempts": 0}, proxies={}),
     )
 
 
+def shards_of(client: Any, stream: dict[str, str]) -> list[str]:
+    """The ids of a stream's shards, of which there are few."""
+    return [one["ShardId"] for one in client.describe_stream(**stream)["StreamDescription"]["Shards"]]
+
+
+def named(service: str, arn: str) -> dict[str, str]:
+    """How a request of ``service`` names a stream."""
+    return {"StreamName": arn.rpartition("/")[2]} if service == "kinesis" else {"StreamArn": arn}
+
+
 def carry_out(plan: dict[str, Any]) -> dict[str, Any]:
     """Runs a plan.
 
     Args:
-        plan: ``url`` of Kinesis, ``stream``, ``batch`` (records of one call) and ``records`` (in the stream).
+        plan: ``service`` (``kinesis`` or ``dynamodbstreams``) and its ``url``, the stream's ``arn``, ``batch`` (records
+            of one call) and ``records`` (in the stream).
     """
-    client = kinesis_client(plan["url"])
-    shards = [one["ShardId"] for one in client.list_shards(StreamName=plan["stream"])["Shards"]]
+    client = aws_client(plan["service"], plan["url"])
+    stream = named(plan["service"], plan["arn"])
+    shards = shards_of(client, stream)
     begun, cpu_begun = time.perf_counter(), time.process_time()
     seen, latencies = 0, []
     for shard in shards:
-        place = client.get_shard_iterator(StreamName=plan["stream"], ShardId=shard, ShardIteratorType="TRIM_HORIZON")[
-            "ShardIterator"
-        ]
+        place = client.get_shard_iterator(**stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
         while place is not None:
             called = time.perf_counter_ns()
             answer = client.get_records(ShardIterator=place, Limit=plan["batch"])

@@ -1,0 +1,80 @@
+"""The stream of a DynamoDB table: how fast a function that does nothing gets its records, next to a bare loop.
+
+The stream is moto's, which has one shard and takes some milliseconds for each answer, so that small batches wait for it
+and not for whoever reads.
+"""
+
+from typing import Any
+
+from benchmarks.bare_records import aws_client
+from benchmarks.contenders.contender import Unavailable
+from benchmarks.contenders.moto import moto
+from benchmarks.contenders.server import running_server
+from benchmarks.figures import ScenarioResult, skipped
+from benchmarks.load import Load, run_load
+from benchmarks.processes import LOOPBACK
+from benchmarks.rounds import Effort
+from benchmarks.streams import FUNCTION, NOTES, Stream, checks, curve, measured
+
+NAME = "dynamodb_streams"
+TITLE = "Records of a DynamoDB table's stream"
+CLAIM = "at least 0.80 of a bare boto3 loop's records per second"
+SERVICE = "dynamodbstreams"
+SHARES = {(1,): 0.1, (10,): 0.5, (100, 500): 2.5}
+WRITE_TOGETHER = 25
+
+
+def run(effort: Effort) -> ScenarioResult:
+    try:
+        with moto() as (port, _):
+            return _run(effort, f"http://{LOOPBACK}:{port}")
+    except Unavailable as reason:
+        return skipped(NAME, TITLE, CLAIM, str(reason))
+
+
+def _run(effort: Effort, url: str) -> ScenarioResult:
+    streams = {}
+    for batches, share in SHARES.items():
+        stream = _filled(url, f"bench-{batches[0]}", int(effort.queued_events * share))
+        streams |= dict.fromkeys(batches, stream)
+    environment = {"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": url, "AWS_EC2_METADATA_DISABLED": "true"}
+    with running_server(environment=environment) as ours:
+        ours.create_function(FUNCTION, "hello")
+        run_load(ours.target(FUNCTION), Load(requests=20))
+        series = measured(ours, streams, effort)
+    lengths = "; ".join(f"{stream.records:,} in batches of {batch:,}" for batch, stream in streams.items())
+    return ScenarioResult(
+        name=NAME,
+        title=TITLE,
+        series=series,
+        checks=checks(series),
+        notes=(
+            f"Items that were put: {lengths}.",
+            *NOTES,
+            "moto has one shard, takes some milliseconds to answer, and shares the machine's processors with both.",
+        ),
+        curves=(curve(),),
+    )
+
+
+def _filled(url: str, name: str, records: int) -> Stream:
+    client = aws_client("dynamodb", url)
+    arn = _create_table(client, name)
+    for start in range(0, records, WRITE_TOGETHER):
+        numbers = range(start, min(start + WRITE_TOGETHER, records))
+        puts = [{"PutRequest": {"Item": {"id": {"S": str(number)}, "total": {"N": "4711"}}}} for number in numbers]
+        client.batch_write_item(RequestItems={name: puts})
+    client.close()
+    return Stream(service=SERVICE, url=url, arn=arn, records=records)
+
+
+def _create_table(client: Any, name: str) -> str:
+    """The ARN of its stream."""
+    table = client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    return str(table["TableDescription"]["LatestStreamArn"])
