@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 # Runs at a time; one function alone gets half of them. Most of these wait for an environment, which keeps every
 # environment busy while the next ones are fetched.
 SLOTS = 128
-# While more than so many are in flight, slots that come free are gathered for this long and filled in one go.
-BUSY_SLOTS = 8
+# While more than so many run, slots that come free are gathered for this long and filled in one go: enough for quick
+# functions to go on with while the next events are fetched, and few enough for a fetch to bring many.
+BUSY_SLOTS = 24
 GATHER_SECONDS = 0.02
 # A lease is renewed several times before it expires, so it may be much shorter than a function runs. It counts only for
 # servers that cannot see whether this process lives.
@@ -197,8 +198,8 @@ class EventWorker:
         """Blocks until there is something to do; None at the end. What cannot be done now stays wanted."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._possible() != _Wanted())
-            if not self._closed and len(self._in_flight) > BUSY_SLOTS:
-                self._changed.wait_for(lambda: self._closed or len(self._in_flight) <= BUSY_SLOTS, GATHER_SECONDS)
+            if not self._closed and self._shares.held > BUSY_SLOTS:
+                self._changed.wait_for(lambda: self._closed or self._shares.held <= BUSY_SLOTS, GATHER_SECONDS)
             if self._closed:
                 return None
             order = self._possible()
@@ -271,7 +272,7 @@ class EventWorker:
         if self._is_short and not self._wanted.look:
             self._wanted |= _LOOK
             self._changed.notify_all()
-        elif len(self._in_flight) == BUSY_SLOTS:
+        elif self._shares.held == BUSY_SLOTS:
             self._changed.notify_all()
 
     def _set_alarm(self, due_at: float) -> None:

@@ -32,6 +32,7 @@ class Plan:
     def extend(self, other: "Plan") -> None:
         self.starts.extend(other.starts)
         self.stops.extend(other.stops)
+        self.rests.extend(other.rests)
 
 
 NOTHING = Plan()
