@@ -1,10 +1,11 @@
 """A consumer loop as somebody would write it who has no Lambda: 500 messages at a time, read, and committed.
 
-With ``events`` in the plan it makes of each batch what a Lambda function gets, as JSON, and hands that to a function
-that does nothing: the least that a bridge from Kafka to a handler can do. It writes JSON as the server does, with
-orjson, and reads it as awslambdaric does, with the standard library.
-Reads its plan from stdin as JSON, writes what it took to stdout. The clock runs from the first message to the last
-commit: joining the group takes seconds and says nothing of either side.
+``consumer.consume(500, 1.0)``, a look at each message's error and value, ``consumer.commit(asynchronous=False)``; all
+settings are the client's own, but for those in the plan. With ``events`` in the plan it makes of each batch what a
+Lambda function gets, as JSON, and hands that to a function that does nothing: the least that a bridge from Kafka to a
+handler can do. It writes JSON as the server does, with orjson, and reads it as awslambdaric does, with the standard
+library. Reads its plan from stdin as JSON, writes what it took to stdout. The clock runs from the first messages to the
+last commit: joining the group takes seconds and says nothing of either side.
 """
 
 import base64
@@ -46,31 +47,23 @@ def handler(_event: Any) -> None:
 
 def main() -> None:
     plan = json.load(sys.stdin)
-    consumer = Consumer(
-        {
-            "bootstrap.servers": plan["servers"],
-            "group.id": plan["group"],
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "partition.assignment.strategy": "cooperative-sticky",
-        }
-    )
+    batch, servers = plan["batch"], plan["servers"]
+    settings = {"bootstrap.servers": servers, "group.id": plan["group"], "auto.offset.reset": "earliest"}
+    consumer = Consumer({**settings, "enable.auto.commit": False, **plan["settings"]})
     consumer.subscribe([plan["topic"]])
     done, begun, cpu = 0, 0.0, 0.0
     stuck_at = time.monotonic() + STUCK_SECONDS
     while done < plan["messages"]:
         if time.monotonic() > stuck_at:
             sys.exit(f"{done} of {plan['messages']} messages after {STUCK_SECONDS:g} s")
-        # Waits for the first only: ``consume`` alone waits for all it was asked for.
-        first = consumer.poll(1.0)
-        if first is None:
+        messages = consumer.consume(batch, 1.0)
+        if not messages:
             continue
         if not begun:
             begun, cpu = time.perf_counter(), time.process_time()
-        messages = [first, *consumer.consume(plan["batch"] - 1, 0)]
         assert all(message.error() is None and message.value() for message in messages)
         if plan["events"]:
-            handler(json.loads(orjson.dumps(event_of(messages, plan["servers"]))))
+            handler(json.loads(orjson.dumps(event_of(messages, servers))))
         done += len(messages)
         consumer.commit(asynchronous=False)
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu

@@ -4,9 +4,10 @@ STOMP does not tell when the broker took a message and when it handed it on: the
 time of arrival here for the second.
 """
 
-import base64
 from collections.abc import Mapping
 from typing import Any
+
+from rie_server.model.base64_bytes import base64_bytes
 
 OF_STOMP = frozenset(
     {
@@ -55,7 +56,7 @@ def activemq_document(headers: Mapping[str, str], body: bytes, *, now_ms: int, r
         "correlationId": headers.get("correlation-id"),
         "redelivered": redelivered or headers.get("redelivered") == "true",
         "destination": {"physicalName": queue_name(headers.get("destination", ""))},
-        "data": base64.b64encode(body).decode("ascii"),
+        "data": base64_bytes(body).decode("ascii"),
         "timestamp": sent_ms,
         "brokerInTime": sent_ms,
         "brokerOutTime": now_ms,

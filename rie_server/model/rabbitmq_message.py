@@ -7,10 +7,11 @@ headers comes as a list of signed bytes.
 import datetime as dt
 import json
 import math
-from binascii import b2a_base64
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from rie_server.model.base64_bytes import base64_bytes
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -36,7 +37,7 @@ def message_head(properties: Any) -> MessageHead:
     basic = {
         "contentType": properties.content_type,
         "contentEncoding": properties.content_encoding,
-        "headers": None if headers is None else {str(name): header_value(value) for name, value in headers.items()},
+        "headers": None if headers is None else {_text(name): header_value(value) for name, value in headers.items()},
         "deliveryMode": properties.delivery_mode,
         "priority": properties.priority,
         "correlationId": properties.correlation_id,
@@ -49,7 +50,7 @@ def message_head(properties: Any) -> MessageHead:
         "appId": properties.app_id,
         "clusterId": properties.cluster_id,
     }
-    text = json.dumps(basic, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(basic, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_text)
     return MessageHead(f'{text[:-1]},"bodySize":'.encode(), timestamp)
 
 
@@ -59,7 +60,7 @@ def rabbitmq_document(head: MessageHead, body: bytes, *, redelivered: bool) -> b
         head.basic,
         len(body),
         b"true" if redelivered else b"false",
-        b2a_base64(body, newline=False),
+        base64_bytes(body),
     )
 
 
@@ -70,7 +71,7 @@ def header_value(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": [byte - 256 if byte > 127 else byte for byte in value]}
     if isinstance(value, Mapping):
-        return {str(name): header_value(one) for name, one in value.items()}
+        return {_text(name): header_value(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [header_value(one) for one in value]
     if isinstance(value, dt.datetime):
@@ -80,6 +81,11 @@ def header_value(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None  # JSON has no such number
     return value
+
+
+def _text(value: Any) -> str:
+    """Of a short string, which the client leaves as bytes where they are no UTF-8; Java puts U+FFFD in their place."""
+    return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
 
 
 def java_date(seconds: int) -> str | None:

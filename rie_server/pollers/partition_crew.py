@@ -20,7 +20,7 @@ class Crew:
     Attributes:
         run: has something done on one of the crew's threads; harmless after the crew has gone.
         clock: the server's time.
-        on_room: called, from any thread, when a lane may take records again or has come to rest.
+        on_room: called, from any thread, when a lane is no longer full, or has less than a batch.
     """
 
     mapping: EventSourceMapping

@@ -178,8 +178,11 @@ class PartitionLane:
             if self._stopped:
                 return self._rest_locked()
             undelivered = self._undelivered
+            was_full = self._buffer.is_full
             batch = self._take()
-        crew.on_room()
+            has_room = self._buffer.is_hungry or (was_full and not self._buffer.is_full)
+        if has_room:
+            crew.on_room()
         if undelivered is not None:
             return self._deliver(undelivered)
         if batch.records[0].invalid:
@@ -269,7 +272,6 @@ class PartitionLane:
         """The end of a step; the next one begins at once if it is due."""
         with self._lock:
             self._rest_locked()
-        self._crew.on_room()
         self._kick()
 
     def _rest_locked(self) -> None:

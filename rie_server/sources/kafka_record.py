@@ -5,7 +5,6 @@ written as JSON at once: thousands come in a second, and most of what stands in 
 """
 
 import json
-from binascii import b2a_base64
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -13,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from rie_server.model.base64_bytes import base64_bytes
 from rie_server.model.event_source import EventSourceMapping, SourceKind, SourceRecord
 
 _TIMESTAMP_TYPES = (b"NO_TIMESTAMP_TYPE", b"CREATE_TIME", b"LOG_APPEND_TIME")
@@ -43,8 +43,8 @@ class PartitionRecords:
             offset,
             timestamp_ms,
             _TIMESTAMP_TYPES[kind],
-            b"" if key is None else b',"key":"%b"' % b2a_base64(key, newline=False),
-            b"" if value is None else b',"value":"%b"' % b2a_base64(value, newline=False),
+            b"" if key is None else b',"key":"%b"' % base64_bytes(key),
+            b"" if value is None else b',"value":"%b"' % base64_bytes(value),
             _headers(headers) if headers else b"[]",
         )
         # All members in order, past the constructor with its names: that takes a third of the time.

@@ -29,7 +29,7 @@ from rie_server.sources.rabbitmq_deliveries import Delivered, DeliveringConnecti
 
 CONNECT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 60
-HEADS_REMEMBERED = 256
+HEADS_REMEMBERED, HEAD_BYTES_REMEMBERED = 256, 1024
 NOT_FOUND, ACCESS_REFUSED, NOT_ALLOWED = 404, 403, 530
 
 # What it has to say is said by whoever polls, as LastProcessingResult.
@@ -194,9 +194,11 @@ class RabbitMqConnection:
 
     def _head(self, properties: bytes) -> MessageHead:
         """Of properties as they were sent; most messages of a queue have the same."""
-        if len(self._heads) >= HEADS_REMEMBERED:
-            self._heads.clear()
-        head = self._heads[properties] = message_head(pika.BasicProperties().decode(properties))
+        head = message_head(pika.BasicProperties().decode(properties))
+        if len(properties) <= HEAD_BYTES_REMEMBERED:
+            if len(self._heads) >= HEADS_REMEMBERED:
+                self._heads.clear()
+            self._heads[properties] = head
         return head
 
     def _delivered(self, _channel: Any, deliver: Any, properties: Any, body: bytes) -> None:

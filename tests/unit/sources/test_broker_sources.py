@@ -162,6 +162,13 @@ def test_a_rabbitmq_message_is_written_as_json() -> None:
     assert json.loads(rabbitmq_document(message_head(BasicProperties()), b"", redelivered=False))["data"] == ""
 
 
+def test_properties_that_are_no_text_are_shown_as_java_reads_them() -> None:
+    properties = BasicProperties(content_type=b"a\xff", headers={b"\xff": b"\xff"})
+    shown = json.loads(rabbitmq_document(message_head(properties), b"", redelivered=False))["basicProperties"]
+
+    assert (shown["contentType"], shown["headers"]) == ("a\ufffd", {"\ufffd": {"bytes": [-1]}})
+
+
 def test_an_address_with_an_impossible_port_is_refused_in_words() -> None:
     with pytest.raises(SourceError, match="ESM_CONFIG_NOT_VALID"):
         BrokerAccess(Aws(), {BROKER: "amqp://localhost:99999"}).locate(mapping())
