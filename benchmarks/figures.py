@@ -174,6 +174,8 @@ def ratio_check(
         return Check(
             claim=claim, unit="x", spread=None, limit=limit, at_least=at_least, reason=reason or f"no {missing}"
         )
+    if not all(lower.values):
+        return Check(claim=claim, unit="x", spread=None, limit=limit, at_least=at_least, reason=f"{to}: nothing to see")
     ratios = [above / below for above, below in zip(upper.values, lower.values, strict=True)]
     return Check(claim=claim, unit="x", spread=Spread.of(ratios), limit=limit, at_least=at_least)
 

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 BUSY_LOAD = 0.5
-PACKAGES = ("awslambdaric", "uvloop", "httptools", "gunicorn", "Flask")
+PACKAGES = ("awslambdaric", "uvloop", "httptools", "gunicorn", "Flask", "boto3", "moto")
 
 
 def describe_machine() -> dict[str, str]:

@@ -25,7 +25,7 @@ INTRODUCTION = """\
 
 # Benchmarks
 
-    make bench                                    # everything, about half an hour
+    make bench                                    # everything, about three quarters of an hour
     .venv/bin/python -m benchmarks --quick        # the same, shorter and noisier
     .venv/bin/python -m benchmarks --scenario warm_invoke
     make bench-check                              # a short run, its ratios held against benchmarks/thresholds.json
@@ -51,12 +51,16 @@ the same client.
   nothing else. What a server does for its user comes on top of this.
 - **no function**: the floor answering by itself; the part of a figure that is client, kernel and event loop.
 - **bare runtime**, **docker run**: a runtime started by hand, measured from its start to its first `next`.
-- **bare loop**, **bare consumer**: a client of an event source as its documentation shows it, with no function behind.
+- **bare loop**, **bare consumer**, **bare polls**: a client of an event source as its documentation shows it, with no
+  function behind.
 - **bare SQLite**: threads that insert into a table themselves (`benchmarks/bare_queue.py`), as durably as the server.
 
 The client is a process of its own. It keeps its connections open, compares every reply with the expected one, and tells
 how much processor time it took for itself. On a machine with few cores client, server and runtimes compete, so
 throughput is bounded by the sum of their processor times; the tables show each.
+
+Where a figure may grow with something (environments, functions, payloads, batches, queues), it is taken at four points
+or more, and a chart shows the line with a bar from the lowest to the highest round at each point.
 """
 
 EXPLANATION = """\

@@ -20,11 +20,11 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "warm_container"
 TITLE = "Warm invocation of a function image"
-CLAIM = "p50 at or below the SAM CLI's"
+CLAIM = "no slower than the SAM CLI"
 FUNCTION = "bench"
 CLIENTS = 16
 ENVIRONMENTS = 4
-P10, P50, RATE = "p10, 1 client", "p50, 1 client", f"invocations per second, {CLIENTS} clients"
+FASTEST, P50, RATE = "fastest, 1 client", "p50, 1 client", f"invocations per second, {CLIENTS} clients"
 ROUNDS_AT_MOST = 5
 REQUESTS_AT_MOST = 100_000
 
@@ -52,14 +52,16 @@ def run(effort: Effort) -> ScenarioResult:
         series=series,
         checks=(
             ratio_check(series, metric=P50, of=SAM, to=SERVER, limit=1.0, at_least=True, reason=missed.get(SAM, "")),
-            ratio_check(series, metric=P10, of=SAM, to=SERVER, reason=missed.get(SAM, "")),
+            ratio_check(
+                series, metric=FASTEST, of=SAM, to=SERVER, limit=1.0, at_least=True, reason=missed.get(SAM, "")
+            ),
             ratio_check(series, metric=RATE, of=SERVER, to=SAM, reason=missed.get(SAM, "")),
             ratio_check(series, metric=P50, of=MOTO, to=SERVER, reason=missed.get(MOTO, "")),
         ),
         notes=(
             f"sam is `sam local start-lambda --warm-containers EAGER` {sam_version()}.",
             f"It has one container, which takes one invocation at a time; the server may start {ENVIRONMENTS}.",
-            "Many of sam's answers wait a second for the container's log; its p10 is of those that do not.",
+            "Many of sam's answers, in some rounds all of them, wait a second for the container's log.",
             "moto keeps no container: each invocation starts two, one of which brings the code, and removes them.",
         ),
     )
@@ -67,7 +69,7 @@ def run(effort: Effort) -> ScenarioResult:
 
 def _measure(contender: Contender, effort: Effort) -> Metrics:
     alone = run_load(contender.target, Load(requests=effort.requests, seconds=effort.seconds * 2, warmup_requests=0))
-    figures = {(P50, "ms"): alone.latency(50), (P10, "ms"): alone.latency(10)}
+    figures = {(P50, "ms"): alone.latency(50), (FASTEST, "ms"): alone.latency(0)}
     if contender.name == MOTO:
         return figures
     load = Load(clients=CLIENTS, requests=REQUESTS_AT_MOST, seconds=effort.seconds, warmup_requests=0)

@@ -8,9 +8,10 @@ import base64
 from collections.abc import Callable
 from functools import partial
 
-from rie_server.api.exchange import JSON, Deferred, HotRoute, Reply, Request
+from rie_server.api.exchange import JSON, Deferred, Reply, Request
 from rie_server.api.lambda_api.durable_entry import check_named, start_execution
 from rie_server.api.lambda_api.event_entry import queue_event
+from rie_server.api.lambda_api.invoke_entry import InvokeEntry
 from rie_server.api.lambda_api.invoke_input import (
     called_function,
     decoded_client_context,
@@ -20,11 +21,9 @@ from rie_server.api.lambda_api.invoke_input import (
 from rie_server.api.lambda_api.rendering import error_reply
 from rie_server.config import Settings
 from rie_server.durable.starting import DurableStarts
-from rie_server.errors import LambdaError
 from rie_server.limits import ASYNC_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES
 from rie_server.model.durable_life import check_startable
 from rie_server.model.invocation import InvocationType, InvokeRequest, InvokeResult
-from rie_server.model.request_id import new_request_id
 from rie_server.model.tenancy import check_tenant
 from rie_server.ports import Clock, EventQueue, FunctionCatalog, Invoker
 
@@ -36,12 +35,13 @@ _VALID_TYPES = _USUAL_TYPES | frozenset(InvocationType)
 _CONTENT = (("Content-Type", JSON), ("x-amzn-Remapped-Content-Length", "0"))
 
 
-class InvokeOperation:
+class InvokeOperation(InvokeEntry):
     """
     Args:
-        validate: the service model's check of an Invoke request; raises LambdaError.
         starts: where events for durable functions go.
     """
+
+    prefix, suffix = PREFIX, SUFFIX
 
     def __init__(
         self,
@@ -54,21 +54,10 @@ class InvokeOperation:
         validate: Callable[[Request], None],
         starts: DurableStarts | None = None,
     ) -> None:
-        self._clock = clock
-        self._starts = starts
+        super().__init__(catalog=catalog, settings=settings, clock=clock, validate=validate)
         self._invoker = invoker
-        self._catalog = catalog
         self._events = events
-        self._settings = settings
-        self._validate = validate
-        self.route = HotRoute(listener="lambda", method="POST", prefix=PREFIX, suffix=SUFFIX, operation=self)
-
-    def __call__(self, request: Request) -> Reply | Deferred:
-        request_id = new_request_id()
-        try:
-            return self._answer(request, request_id)
-        except LambdaError as error:
-            return error_reply(error, request_id)
+        self._starts = starts
 
     def _answer(self, request: Request, request_id: str) -> Reply | Deferred:
         headers = request.headers

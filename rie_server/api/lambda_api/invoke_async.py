@@ -5,15 +5,13 @@ Never blocks. Thread-safe. Not hot: it is reached through the Lambda API's own d
 
 from collections.abc import Callable
 
-from rie_server.api.exchange import JSON, Deferred, HotRoute, Reply, Request
+from rie_server.api.exchange import JSON, Deferred, Reply, Request
 from rie_server.api.lambda_api.event_entry import queue_event
+from rie_server.api.lambda_api.invoke_entry import InvokeEntry
 from rie_server.api.lambda_api.invoke_input import called_function, event_payload
-from rie_server.api.lambda_api.rendering import error_reply
 from rie_server.config import Settings
-from rie_server.errors import LambdaError
 from rie_server.limits import INVOKE_ASYNC_PAYLOAD_BYTES
 from rie_server.model.invocation import InvocationType
-from rie_server.model.request_id import new_request_id
 from rie_server.model.tenancy import check_tenant
 from rie_server.ports import Clock, EventQueue, FunctionCatalog
 
@@ -21,11 +19,8 @@ PREFIX = "/2014-11-13/functions/"
 SUFFIX = "/invoke-async"
 
 
-class InvokeAsyncOperation:
-    """
-    Args:
-        validate: the service model's check of an InvokeAsync request; raises LambdaError.
-    """
+class InvokeAsyncOperation(InvokeEntry):
+    prefix, suffix = PREFIX, SUFFIX
 
     def __init__(
         self,
@@ -36,19 +31,8 @@ class InvokeAsyncOperation:
         clock: Clock,
         validate: Callable[[Request], None],
     ) -> None:
-        self._catalog = catalog
+        super().__init__(catalog=catalog, settings=settings, clock=clock, validate=validate)
         self._events = events
-        self._settings = settings
-        self._clock = clock
-        self._validate = validate
-        self.route = HotRoute(listener="lambda", method="POST", prefix=PREFIX, suffix=SUFFIX, operation=self)
-
-    def __call__(self, request: Request) -> Reply | Deferred:
-        request_id = new_request_id()
-        try:
-            return self._answer(request, request_id)
-        except LambdaError as error:
-            return error_reply(error, request_id)
 
     def _answer(self, request: Request, request_id: str) -> Deferred:
         self._validate(request)

@@ -7,15 +7,14 @@ service model does not have here, and runs the function.
 from collections.abc import Callable
 
 from rie_server.api.body_stream import BodyStream
-from rie_server.api.exchange import Deferred, HotRoute, Reply, Request, StreamedReply
+from rie_server.api.exchange import Deferred, Reply, Request, StreamedReply
+from rie_server.api.lambda_api.invoke_entry import InvokeEntry
 from rie_server.api.lambda_api.invoke_input import called_function, decoded_client_context, event_payload, trace_header
 from rie_server.api.lambda_api.rendering import error_reply
 from rie_server.config import Settings
-from rie_server.errors import LambdaError
 from rie_server.limits import SYNC_PAYLOAD_BYTES
 from rie_server.model.event_stream import CONTENT_TYPE, invoke_complete, payload_chunks
 from rie_server.model.invocation import InvocationType, InvokeRequest, InvokeResult
-from rie_server.model.request_id import new_request_id
 from rie_server.ports import Clock, FunctionCatalog
 from rie_server.streaming import Hold, StreamingInvoker
 
@@ -27,11 +26,8 @@ _TYPE_HEADER = "x-amz-invocation-type"
 _BUFFERED_CONTENT = "application/json"
 
 
-class InvokeStreamOperation:
-    """
-    Args:
-        validate: the service model's check of the request; raises LambdaError.
-    """
+class InvokeStreamOperation(InvokeEntry):
+    prefix, suffix = PREFIX, SUFFIX
 
     def __init__(
         self,
@@ -42,19 +38,8 @@ class InvokeStreamOperation:
         clock: Clock,
         validate: Callable[[Request], None],
     ) -> None:
+        super().__init__(catalog=catalog, settings=settings, clock=clock, validate=validate)
         self._invoker = invoker
-        self._catalog = catalog
-        self._settings = settings
-        self._clock = clock
-        self._validate = validate
-        self.route = HotRoute(listener="lambda", method="POST", prefix=PREFIX, suffix=SUFFIX, operation=self)
-
-    def __call__(self, request: Request) -> Reply | Deferred:
-        request_id = new_request_id()
-        try:
-            return self._answer(request, request_id)
-        except LambdaError as error:
-            return error_reply(error, request_id)
 
     def _answer(self, request: Request, request_id: str) -> Reply | Deferred:
         headers = request.headers

@@ -45,6 +45,11 @@ def test_a_contender_that_did_not_take_part_is_skipped_with_the_reason():
     assert (check.verdict, check.reason) == (Verdict.SKIP, "offline")
 
 
+def test_there_is_no_ratio_to_what_took_nothing_that_can_be_seen():
+    check = ratio_check([series("a", 1.0, 2.0), series("b", 1.0, 0.0)], metric="p50", of="a", to="b")
+    assert (check.verdict, check.reason) == (Verdict.SKIP, "b: nothing to see")
+
+
 def test_rounds_that_do_not_match_are_refused():
     with pytest.raises(ValueError, match="zip"):
         ratio_check([series("a", 1.0, 2.0), series("b", 1.0)], metric="p50", of="a", to="b")
