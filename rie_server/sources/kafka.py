@@ -150,7 +150,8 @@ class KafkaSource:
                 continue
             partition = message.partition() or 0
             if partition != last:  # they come in long rows
-                make, last = PartitionRecords(self._topic, partition).record, partition
+                records_of = PartitionRecords(self._lane(partition), self._topic, partition)
+                make, last = records_of.record, partition
             records.append(make(message))
         return records
 

@@ -22,12 +22,16 @@ _SIGNED = tuple(byte - 256 if byte > 127 else byte for byte in range(256))
 
 
 class PartitionRecords:
-    """Makes the records of one partition."""
+    """Makes the records of one partition.
+
+    Args:
+        lane: ``topic-0``.
+    """
 
     __slots__ = ("_head", "_lane")
 
-    def __init__(self, topic: str, partition: int) -> None:
-        self._lane = f"{topic}-{partition}"
+    def __init__(self, lane: str, topic: str, partition: int) -> None:
+        self._lane = lane
         self._head = b'{"topic":%b,"partition":%d,"offset":' % (json.dumps(topic).encode(), partition)
 
     def record(self, message: Message) -> SourceRecord:

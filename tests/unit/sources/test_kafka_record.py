@@ -20,12 +20,12 @@ class _Message:
 
 
 def _document(**members: Any) -> Any:
-    record = PartitionRecords("my-topic", 3).record(cast("Message", _Message(**members)))
+    record = PartitionRecords("my-topic-3", "my-topic", 3).record(cast("Message", _Message(**members)))
     return json.loads(cast("bytes", record.document))
 
 
 def test_a_record_has_the_members_of_awss_event_in_their_order() -> None:
-    record = PartitionRecords("my-topic", 0).record(
+    record = PartitionRecords("my-topic-0", "my-topic", 0).record(
         cast("Message", _Message(key=b"\xff", value=b"Hello", headers=[("headerKey", b"head\xe9r")]))
     )
     assert record.document == (
@@ -55,7 +55,7 @@ def test_headers_may_have_any_name_come_again_and_be_null() -> None:
 
 
 def test_records_stand_under_their_partitions() -> None:
-    first, second = PartitionRecords("t", 0), PartitionRecords("t", 1)
+    first, second = PartitionRecords("t-0", "t", 0), PartitionRecords("t-1", "t", 1)
     records = [one.record(cast("Message", _Message())) for one in (first, second, second, first)]
     assert event(partition_mapping(), ["a:1", "b:2"], records) == {
         "eventSource": "SelfManagedKafka",
