@@ -58,6 +58,14 @@ def free_port() -> int:
     pytest.fail("no loopback port is free")
 
 
+def free_ports(count: int) -> list[int]:
+    """As many, each another."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)
+
+
 def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "the condition") -> Any:
     """The first true value of ``condition``; fails the test after ``seconds``."""
     deadline = time.monotonic() + seconds

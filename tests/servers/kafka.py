@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import free_port, require
+from tests.conftest import free_ports, require
 from tests.servers.broker import START_SECONDS, Broker
 from tests.servers.certificates import Certificates
 
@@ -76,7 +76,8 @@ class KafkaServer(Broker):
         self._ports: dict[str, int] = {}
 
     def _choose_ports(self) -> None:
-        self._ports = {name: free_port() for name in ("plain", "sasl", "ssl", "saslssl", "mtls", "controller")}
+        listeners = ("plain", "sasl", "ssl", "saslssl", "mtls", "controller")
+        self._ports = dict(zip(listeners, free_ports(len(listeners)), strict=True))
         self.plaintext, self.sasl, self.ssl, self.sasl_ssl, self.mtls, _ = (
             f"127.0.0.1:{port}" for port in self._ports.values()
         )
