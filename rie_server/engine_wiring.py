@@ -1,7 +1,9 @@
 """Puts together what runs functions; a page of the composition root."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 
 from rie_server.api.exchange import HotRoute
 from rie_server.api.runtime_api.extensions import ExtensionsApi
@@ -66,7 +68,7 @@ class Engine:
             self.fleet.freezer = Freezer(lock=self.fleet.lock, threads=threads)
         self.access_keys = access_keys(settings.access_keys, settings.account_id)
         self._credentials = make_role_credentials(settings, on_session=self.access_keys.__setitem__, clock=clock)
-        answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces)
+        answers = Answers(clock=clock, observer=observer, traces=self.telemetry.traces, later=_after_replies())
         self._supervisor = self._make_supervisor(settings, answers, clock)
         mailbox = Mailbox(
             fleet=self.fleet,
@@ -107,6 +109,25 @@ class Engine:
         self._supervisor.close()
         self._credentials.close()
         self.executor.close()
+
+
+def _after_replies() -> Callable[[Callable[[], object]], None]:
+    """Replies leave at the end of a turn of the loop (``http/outbox``), those of callers first; what is called then
+    comes between them and the replies to runtimes. Without a loop, or on another thread, it is called at once.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+    thread = get_ident()
+
+    def later(work: Callable[[], object]) -> None:
+        if loop is not None and get_ident() == thread:
+            loop.call_soon(work)
+        else:
+            work()
+
+    return later
 
 
 def make_role_credentials(

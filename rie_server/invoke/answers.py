@@ -3,7 +3,9 @@
 Thread-safe and never blocking.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from rie_server.invoke.environments import Environment, Invocation
@@ -25,10 +27,22 @@ class Streamed(NamedTuple):
 
 
 class Answers:
+    """
+    Args:
+        later: does what a caller need not wait for when his answer is on its way, before the runtime's own reply; or at
+            once.
+    """
+
     def __init__(
-        self, *, clock: Clock, observer: InvocationObserver | None = None, traces: TraceExport | None = None
+        self,
+        *,
+        clock: Clock,
+        observer: InvocationObserver | None = None,
+        traces: TraceExport | None = None,
+        later: Callable[[Callable[[], object]], None] | None = None,
     ) -> None:
         self._clock = clock
+        self._later = later
         self._observer = observer or Unobserved()
         self._traces = traces
 
@@ -58,7 +72,12 @@ class Answers:
         else:
             ended_at = self._clock.monotonic()
             invocation.finish(payload, error)
-            self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
+            if self._later is None or environment.pool.is_busy:
+                # Where many are served, each answer that leaves interrupts what is done here.
+                self.report(environment, invocation, failed=error is not None, ended_at=ended_at)
+            else:
+                failed = error is not None
+                self._later(partial(self.report, environment, invocation, failed=failed, ended_at=ended_at))
 
     def _measured(self, invocation: Invocation, payload: bytes, streamed: Streamed | None) -> RuntimeAnswer:
         started_at = invocation.started_at

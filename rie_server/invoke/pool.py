@@ -72,6 +72,13 @@ class Pool:
         return None, None
 
     @property
+    def is_busy(self) -> bool:
+        """Whether more than one invocation is served here. May be asked without the lock, by who can bear a wrong
+        answer.
+        """
+        return bool(self.waiting) or len(self.environments) - len(self.idle) - len(self.standing) > 1
+
+    @property
     def about_to_be_free(self) -> int:
         """How many invocations will be taken within a moment, without anything being started."""
         return self.finishing

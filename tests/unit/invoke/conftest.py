@@ -109,7 +109,13 @@ class Runtime:
 
 class Stage:
     def __init__(
-        self, tmp_path: Path, *, max_environments: int = 10, concurrency_limit: int = 10, stream_bandwidth: int = 0
+        self,
+        tmp_path: Path,
+        *,
+        max_environments: int = 10,
+        concurrency_limit: int = 10,
+        stream_bandwidth: int = 0,
+        later: Callable[[Callable[[], object]], None] | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.shown: list[str] = []
@@ -118,7 +124,7 @@ class Stage:
         self.logs = LogWriter(directory=tmp_path / "logs", clock=self.clock, show=self.shown.append)
         self.fleet = Fleet(clock=self.clock, logs=self.logs, max_environments=max_environments, keepalive_seconds=60.0)
         self.threads = OneByOne()
-        self.answers = Answers(clock=self.clock)
+        self.answers = Answers(clock=self.clock, later=later)
         self.supervisor = Supervisor(
             fleet=self.fleet,
             executor=self.executor,
