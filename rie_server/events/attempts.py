@@ -187,20 +187,43 @@ class Attempts:
 
     def _write(self, event: QueuedEvent, write: Callable[[OnDurable], None], done: Callable[[bool], None]) -> None:
         """Calls ``done`` once the write is durable, with True where the event's lease was lost and nothing written."""
+        # Itself the callback: two closures that name one another would be left to the collector, for every event.
+        write(_Writing(self, event, write, done))
 
-        def on_durable(error: Exception | None) -> None:
-            if error is None or isinstance(error, LeaseLostError):
-                if error is not None:
-                    log.warning("Event %s is another server's by now", event.request.request_id)
-                done(error is not None)
-                return
-            # It stays claimed, so that it is not run again and again.
-            log.error("Event %s: what became of it cannot be stored: %s", event.request.request_id, error)
-            if not self._closed:
-                self._real.call_later(STORE_RETRY_SECONDS, again)
+    def repeat(self, writing: "_Writing") -> None:
+        """Once more after a while, unless the server ends."""
+        if not self._closed:
+            self._real.call_later(STORE_RETRY_SECONDS, partial(self._repeat_now, writing))
 
-        def again() -> None:
-            if not self._closed:
-                write(on_durable)
+    def _repeat_now(self, writing: "_Writing") -> None:
+        if not self._closed:
+            writing.write(writing)
 
-        write(on_durable)
+
+class _Writing:
+    """One write that waits to be durable."""
+
+    __slots__ = ("_attempts", "_done", "_event", "write")
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        event: QueuedEvent,
+        write: Callable[[OnDurable], None],
+        done: Callable[[bool], None],
+    ) -> None:
+        self._attempts = attempts
+        self._event = event
+        self.write = write
+        self._done = done
+
+    def __call__(self, error: Exception | None) -> None:
+        request_id = self._event.request.request_id
+        if error is None or isinstance(error, LeaseLostError):
+            if error is not None:
+                log.warning("Event %s is another server's by now", request_id)
+            self._done(error is not None)
+            return
+        # It stays claimed, so that it is not run again and again.
+        log.error("Event %s: what became of it cannot be stored: %s", request_id, error)
+        self._attempts.repeat(self)

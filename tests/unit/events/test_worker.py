@@ -1,5 +1,6 @@
 """The event worker over a store in memory, a clock that the test moves and an Invoker that the test is."""
 
+import gc
 import logging
 import threading
 import time
@@ -28,6 +29,21 @@ def test_an_event_is_run_once_with_its_own_request_and_then_leaves_the_queue(sta
 
     eventually(lambda: stage.queued() == [])
     assert stage.invoker.requests == [request]
+
+
+def test_an_event_leaves_nothing_for_the_garbage_collector(stage: Stage) -> None:
+    stage.worker.start()
+    stage.submit("first")
+    eventually(lambda: stage.queued() == [] and stage.worker.is_settled())
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(10):
+            stage.submit(f"event-{number}")
+        eventually(lambda: stage.queued() == [] and stage.worker.is_settled())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_the_caller_is_told_after_the_event_is_stored_and_of_what_went_wrong(stage: Stage) -> None:
