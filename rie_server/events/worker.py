@@ -52,6 +52,9 @@ class _Wanted:
     def __or__(self, other: "_Wanted") -> "_Wanted":
         return _Wanted(look=self.look or other.look, keep_house=self.keep_house or other.keep_house)
 
+    def has(self, other: "_Wanted") -> bool:
+        return self.look >= other.look and self.keep_house >= other.keep_house
+
 
 _LOOK = _Wanted(look=True)
 _KEEP_HOUSE = _Wanted(look=True, keep_house=True)
@@ -86,8 +89,7 @@ class EventWorker:
             is_gone: whether it is certain that whoever another claim names has died.
             is_elsewhere: whether only another server knows a lane's function; None where there is no other.
             slots: most functions run at a time.
-            house_seconds: how often leases are renewed, the dead looked for, and the queue looked at for what other
-                servers have put there.
+            house_seconds: how often leases are renewed, and the dead and the events of other servers looked for.
         """
         self._store = store
         self._attempts = attempts
@@ -293,7 +295,6 @@ class EventWorker:
 
     def _want(self, more: "_Wanted") -> None:
         with self._changed:
-            wanted = self._wanted | more
-            if wanted != self._wanted:  # else the thread knows
-                self._wanted = wanted
+            if not self._wanted.has(more):  # else the thread knows
+                self._wanted |= more
                 self._changed.notify_all()

@@ -27,8 +27,10 @@ def queue_event(
     deferred = Deferred(request.connection)
 
     def durable(trouble: Exception | None) -> None:
-        failure = ServiceException("The event could not be stored.")
-        deferred.complete(accepted if trouble is None else error_reply(failure, request_id))
+        if trouble is None:
+            deferred.complete(accepted)
+        else:
+            deferred.complete(error_reply(ServiceException("The event could not be stored."), request_id))
 
     events.submit(event, durable)
     return deferred
