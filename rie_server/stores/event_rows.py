@@ -22,6 +22,9 @@ _OPTIONS: Mapping[str, Any] = {
 }
 
 
+FIRST_COLUMNS = ("request_id", "function_key", "qualifier", "payload", "options", "enqueued_at", "due_at", "lane")
+
+
 def is_untouched(event: QueuedEvent) -> bool:
     """Whether nothing has happened to the event yet: ``first_columns`` then say all."""
     return not (event.attempts or event.refusals or event.last_result or event.ended)

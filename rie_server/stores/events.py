@@ -16,7 +16,8 @@ from rie_server.ports import OnDurable
 from rie_server.stores.batch import Batch
 from rie_server.stores.database import Database
 from rie_server.stores.database_clock import database_now
-from rie_server.stores.event_rows import event_of, first_columns, is_untouched, progress
+from rie_server.stores.driver_insert import DriverInsert
+from rie_server.stores.event_rows import FIRST_COLUMNS, event_of, first_columns, is_untouched, progress
 from rie_server.stores.schema import CLAIMED, QUEUED, events
 
 # Few enough for the variables a statement may have in any database.
@@ -24,8 +25,11 @@ _ROWS_PER_STATEMENT = 500
 
 _insert = insert(events).values(state=QUEUED)
 # As good as every event comes like this: what is the same for all of them is said once and not bound row by row.
-_insert_untouched = insert(events).values(
-    state=literal_column(f"'{QUEUED}'"), attempts=literal_column("0"), refusals=literal_column("0")
+_insert_untouched = DriverInsert(
+    insert(events).values(
+        state=literal_column(f"'{QUEUED}'"), attempts=literal_column("0"), refusals=literal_column("0")
+    ),
+    FIRST_COLUMNS,
 )
 # One seek in the index per lane, however many events wait in each: a GROUP BY would read them all.
 _lanes = text(
@@ -88,7 +92,7 @@ class DatabaseEventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._additions = Batch(database, _add_rows)
+        self._additions = Batch(database, _insert_untouched.execute)
         # Whoever has run an event goes on without waiting for this.
         self._removals = Batch(database, _remove_rows, can_wait=True)
 
@@ -157,10 +161,6 @@ class DatabaseEventStore:
                 return
             yield from (event_of(row) for row in rows)
             after = rows[-1].sequence
-
-
-def _add_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    connection.execute(_insert_untouched, list(rows))
 
 
 def _remove_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
