@@ -22,7 +22,11 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "kafka"
 TITLE = "Records of Kafka, batches of 1, 10 and 500"
-CLAIM = "at least 0.70 of the records per second of a bare confluent-kafka loop, with batches of 500"
+CLAIM = "at least 0.90 of the records per second of a bare confluent-kafka loop, with batches of 500"
+OBSTACLE = (
+    "The function reads each record out of the event, on the same processors: its json.loads takes as long as librdkafka "
+    "and the broker together, and the bare loop reads nothing."
+)
 FUNCTION = "bench"
 BATCH = 500
 PARTITIONS = 4
@@ -63,9 +67,10 @@ def run(effort: Effort) -> ScenarioResult:
     return ScenarioResult(
         name=NAME,
         title=TITLE,
+        obstacle=OBSTACLE,
         series=series,
         checks=(
-            ratio_check(series, metric=METRIC, of=ours, to=BARE, limit=0.70, at_least=True),
+            ratio_check(series, metric=METRIC, of=ours, to=BARE, limit=0.90, at_least=True),
             ratio_check(series, metric=METRIC, of=ours, to=EAGER),
             ratio_check(series, metric=METRIC, of=ours, to=LOOP),
         ),

@@ -19,7 +19,11 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "rabbitmq"
 TITLE = "Messages of RabbitMQ, batches of 1, 10 and 500"
-CLAIM = "at least 0.70 of the messages per second of a bare pika consumer of batches, with batches of 500"
+CLAIM = "at least 0.90 of the messages per second of a bare pika consumer of batches, with batches of 500"
+OBSTACLE = (
+    "The function reads each message out of the event, on the same processors as broker and server; the bare loop "
+    "throws it away."
+)
 FUNCTION = "bench"
 BATCH = 500
 BODY = b'{"order": "0123456789", "text": "' + 165 * b"x" + b'"}'
@@ -55,9 +59,10 @@ def run(effort: Effort) -> ScenarioResult:
     return ScenarioResult(
         name=NAME,
         title=TITLE,
+        obstacle=OBSTACLE,
         series=series,
         checks=(
-            ratio_check(series, metric=METRIC, of=ours, to=BARE, limit=0.70, at_least=True),
+            ratio_check(series, metric=METRIC, of=ours, to=BARE, limit=0.90, at_least=True),
             ratio_check(series, metric=METRIC, of=ours, to=EACH),
             ratio_check(series, metric=METRIC, of=ours, to=LOOP),
         ),

@@ -19,12 +19,17 @@ from benchmarks.rounds import Effort, Metrics, interleaved
 
 NAME = "sqs"
 TITLE = "Messages of an SQS queue"
-CLAIM = "at least 0.80 of the messages per second of a bare receive/delete loop"
+CLAIM = "at least 0.80 of a bare receive/delete loop's messages per second with batches of 10, 0.90 with 500"
+OBSTACLE = (
+    "Receiving and deleting are two calls for ten messages, signed each; the function runs beside them on the same "
+    "processors."
+)
 FUNCTION = "bench"
 ENVIRONMENTS = 2
 BARE, BARE_ALONE = "bare loop", "bare loop, one at once"
 BATCH_SIZES = (1, 10, 100, 500)
-PROMISED_BATCH_SIZES = (10, 500)
+# By the size of the batch.
+PROMISED = {10: 0.80, 500: 0.90}
 METRIC = "messages per second"
 ROUNDS_AT_MOST = 3
 # Fewer are over before receiving and deleting go on beside one another.
@@ -62,6 +67,7 @@ def _run(effort: Effort, queues: Queues) -> ScenarioResult:
     return ScenarioResult(
         name=NAME,
         title=TITLE,
+        obstacle=OBSTACLE,
         series=series,
         checks=_checks(series),
         notes=(
@@ -79,7 +85,7 @@ def _checks(series: tuple[Series, ...]) -> tuple[Check, ...]:
             metric=METRIC,
             of=_named(size),
             to=_bare_for(size),
-            limit=0.80 if size in PROMISED_BATCH_SIZES else None,
+            limit=PROMISED.get(size),
             at_least=True,
         )
         for size in BATCH_SIZES
