@@ -20,8 +20,8 @@ NAME = "dynamodb_streams"
 TITLE = "Records of a DynamoDB table's stream"
 CLAIM = "at least 0.80 of a bare boto3 loop's records per second with batches of 10, 0.90 with 500"
 OBSTACLE = (
-    "The emulator, the server and the function share the processors, and the emulator takes most of them: what the server "
-    "does for a record, which the bare loop does not, is taken from it."
+    "The emulator, the server and the function share the processors, and the emulator takes most of them: what the "
+    "server does for a record, which the bare loop does not, is taken from it."
 )
 SERVICE = "dynamodbstreams"
 # As many as moto gives in a second or two, whatever the effort.

@@ -24,8 +24,8 @@ NAME = "kafka"
 TITLE = "Records of Kafka, batches of 1, 10 and 500"
 CLAIM = "at least 0.90 of the records per second of a bare confluent-kafka loop, with batches of 500"
 OBSTACLE = (
-    "The function reads each record out of the event, on the same processors: its json.loads takes as long as librdkafka "
-    "and the broker together, and the bare loop reads nothing."
+    "The function reads each record out of the event, on the same processors: its json.loads takes as long as "
+    "librdkafka and the broker together, and the bare loop reads nothing."
 )
 FUNCTION = "bench"
 BATCH = 500
