@@ -124,12 +124,16 @@ def one_client(
     connection: socket.socket, request: bytes, expected: Expectation, *, requests: int, seconds: float
 ) -> list[int]:
     """Latencies in nanoseconds of requests one after the other, until either bound is reached."""
+    return _latencies(partial(exchange, connection, request, expected), requests=requests, seconds=seconds)
+
+
+def _latencies(once: Callable[[], None], *, requests: int, seconds: float) -> list[int]:
     latencies: list[int] = []
     now = time.perf_counter_ns()
     deadline = now + int(seconds * 1e9)
     while len(latencies) < requests and now < deadline:
         begun = now
-        exchange(connection, request, expected)
+        once()
         now = time.perf_counter_ns()
         latencies.append(now - begun)
     return latencies
@@ -147,16 +151,11 @@ def reconnecting_clients(
 def _reconnecting_client(
     address: tuple[str, int], request: bytes, expected: Expectation, *, requests: int, seconds: float
 ) -> list[int]:
-    latencies: list[int] = []
-    now = time.perf_counter_ns()
-    deadline = now + int(seconds * 1e9)
-    while len(latencies) < requests and now < deadline:
-        begun = now
+    def once() -> None:
         with connect(*address) as connection:
             exchange(connection, request, expected)
-        now = time.perf_counter_ns()
-        latencies.append(now - begun)
-    return latencies
+
+    return _latencies(once, requests=requests, seconds=seconds)
 
 
 def many_clients(

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
@@ -25,11 +25,11 @@ _QUERY_ERROR = "x-amzn-query-error"
 class JsonCalls:
     """Calls one service's operations. Thread-safe: connections are shared."""
 
-    def __init__(self, client: Any, credentials: Credentials, *, verify: bool | str, connections: int) -> None:
+    def __init__(self, client: Any, credentials: Credentials | None, *, verify: bool | str, connections: int) -> None:
         """
         Args:
             client: botocore's, of a service that speaks JSON; it tells endpoint, region and timeouts.
-            credentials: may be such that renew themselves.
+            credentials: may be such that renew themselves; None where there are none, which each call then says.
             verify: a path of CA certificates, or True for those of the system.
             connections: that are kept for the next calls.
         """
@@ -58,6 +58,8 @@ class JsonCalls:
             BotoCoreError: it could not be reached.
             ValueError: the answer is no JSON.
         """
+        if self._credentials is None:
+            raise NoCredentialsError
         body = json.dumps(members, separators=(",", ":")).encode()
         headers = {**self._headers, "X-Amz-Target": self._prefix + operation}
         request = AWSRequest("POST", self._url, headers, body)

@@ -6,6 +6,7 @@
 
 import asyncio
 import select
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rie_server.http.listener import Listener
 
 
-class ConnectionState:
+class ConnectionState(ABC):
     """
     Attributes:
         local_address, peer_address: set when the connection is made.
@@ -61,9 +62,9 @@ class ConnectionState:
         self._keep_alive = self._to_head = self._http10 = False
         self._since_tick = listener.tick
 
+    @abstractmethod
     def _refuse(self, status: int, code: str, message: str) -> None:
         """The client gets its replies up to here, then this one; whatever else it sends is thrown away."""
-        raise NotImplementedError
 
     def is_alive(self) -> bool:
         """Asks the kernel: a close that nobody has read yet counts. On the Runtime API a client that has shut down its

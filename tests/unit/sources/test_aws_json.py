@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from rie_server.aws_clients import ServiceClients
 from rie_server.aws_json import JsonCalls
@@ -122,3 +122,13 @@ def test_where_nobody_listens_botocore_says_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with contextlib.closing(ServiceClients()) as clients, pytest.raises(EndpointConnectionError):
         clients.json_calls("sqs", "eu-west-1").call("ReceiveMessage", {})
+
+
+def test_without_credentials_each_call_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", service.url)
+    with contextlib.closing(ServiceClients()) as clients:
+        client = clients.client("sqs", "eu-west-1")
+        made = JsonCalls(client, None, verify=True, connections=1)
+        with contextlib.closing(made) as calls, pytest.raises(NoCredentialsError):
+            calls.call("ReceiveMessage", {})
+    assert not service.got
