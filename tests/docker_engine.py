@@ -1,10 +1,12 @@
 """The Docker engine that tests use: skipped or failed by ``require`` where there is none."""
 
+import gc
 import io
 import re
 import secrets
 import subprocess
 import tarfile
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,10 +23,14 @@ def connect() -> Any:
     if docker is None:
         require("docker", "the Docker SDK is not installed")
     try:
-        client = docker.DockerClient.from_env(timeout=20)
+        return docker.DockerClient.from_env(timeout=20)
     except docker.errors.DockerException as refused:
-        require("docker", f"no engine answers: {refused}")
-    return client
+        reason = f"no engine answers: {refused}"
+    with warnings.catch_warnings():
+        # The SDK leaves a socket that could not be connected to the collector, which would warn in some later test.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return require("docker", reason)
 
 
 def runtime_image(client: Any) -> str:
